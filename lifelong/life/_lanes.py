@@ -1,0 +1,101 @@
+"""Lanes: the seeds and swept values that one compiled life lives side by side."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from lifelong.errors import BadInput, UnknownName
+
+from ._programs import Parts
+
+
+class Lanes(NamedTuple):
+    """The lanes of a life: what they are called, their keys, and the components with swept leaves set apart."""
+
+    dims: dict[str, np.ndarray]
+    """Name and values of each dimension; lanes count through them in this order, the last (seed) fastest."""
+    keys: PRNGKeyArray
+    swept: Parts
+    shared: Parts
+
+    @property
+    def count(self) -> int:
+        """How many lanes there are."""
+        return len(self.keys)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size of each dimension."""
+        return tuple(len(values) for values in self.dims.values())
+
+
+def lay_out(parts: Parts, seeds: int | Sequence[int], sweep: Mapping[str, Sequence[float]], key: PRNGKeyArray) -> Lanes:
+    """Return one lane for every combination of swept values and seed.
+
+    Raises `BadInput` for no seeds, repeated seeds, empty sweeps or leaves that cannot be swept, `UnknownName` for paths
+    that lead nowhere.
+    """
+    numbers = np.asarray(range(seeds) if isinstance(seeds, int) else list(seeds), np.int64)
+    if not len(numbers):
+        raise BadInput("a life needs at least one seed, and none was given")
+    if len(set(numbers.tolist())) < len(numbers):
+        raise BadInput("the seeds of a life must differ from each other")
+    dims = {path: np.asarray(values, np.float64) for path, values in sweep.items()}
+    if empty := [path for path, values in dims.items() if not len(values)]:
+        raise BadInput(f"the sweep over '{empty[0]}' has no values")
+    dims["seed"] = numbers
+    combinations = list(product(*dims.values()))
+    keys = jax.vmap(lambda seed: jax.random.fold_in(key, seed))(jnp.asarray([c[-1] for c in combinations], jnp.uint32))
+    swept, shared = jax.tree.map(lambda _: None, parts), parts
+    for place, path in enumerate(sweep):
+        values = jnp.asarray([c[place] for c in combinations], jnp.float32)
+        swept, shared = _set_apart(swept, shared, path, values)
+    return Lanes(dims, keys, swept, shared)
+
+
+def _set_apart(swept: Parts, shared: Parts, path: str, values: Any) -> tuple[Parts, Parts]:
+    """Move the leaf at `path` from the shared components to the swept ones, with one value a lane."""
+    names = path.split(".")
+    if names[0] not in ("learner", "world", "teacher", "exam"):
+        names = ["learner", *names]
+
+    def where(parts: Parts) -> Any:
+        return _follow(parts, names, path)
+
+    leaf = where(shared)
+    if not eqx.is_array(leaf):
+        raise BadInput(f"'{path}' cannot be swept: it is {type(leaf).__name__}, not an array leaf; live once per value")
+    lanes = values.reshape(-1, *[1] * leaf.ndim) * jnp.ones_like(leaf)
+    is_none = lambda node: node is None  # noqa: E731
+    return (
+        eqx.tree_at(where, swept, lanes.astype(leaf.dtype), is_leaf=is_none),
+        eqx.tree_at(where, shared, None, is_leaf=is_none),
+    )
+
+
+def _follow(node: Any, names: Sequence[str], path: str) -> Any:
+    """Walk from a component along attribute names, keys and indices."""
+    for name in names:
+        if isinstance(node, Mapping) and name in node:
+            node = node[name]
+        elif isinstance(node, tuple | list) and name.isdigit() and int(name) < len(node):
+            node = node[int(name)]
+        elif not isinstance(node, Mapping) and hasattr(node, name):
+            node = getattr(node, name)
+        else:
+            raise UnknownName(f"hyperparameter in '{path}'", name, _names(node))
+    return node
+
+
+def _names(node: Any) -> list[str]:
+    if isinstance(node, Mapping):
+        return list(node)
+    if isinstance(node, tuple | list):
+        return [str(i) for i in range(len(node))]
+    return list(getattr(type(node), "__dataclass_fields__", {}))

@@ -1,0 +1,123 @@
+"""The compiled parts of a life, each over all lanes (seeds × swept values) at once.
+
+How many steps an `advance` takes is an argument, not a shape: a life is cut into chunks wherever the host wants to look,
+and all of them run the same program, so chunked and whole lives are the same bit for bit.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Bool, Int, PRNGKeyArray, PyTree
+
+from lifelong.exams import Exam
+from lifelong.keys import key_for
+from lifelong.learners import Learner
+from lifelong.teachers import Teacher
+from lifelong.worlds import World
+
+CAPACITY = 512
+"""Records that one chunk can hold."""
+
+
+class Parts(eqx.Module):
+    """Who takes part in a life."""
+
+    learner: Learner
+    world: World
+    teacher: Teacher
+    exam: Exam
+
+
+class LifeState(eqx.Module):
+    """Everything that changes: the learner, the teacher's plan, and the last lesson given."""
+
+    learner: PyTree
+    plan: PyTree
+    lesson: Any
+
+
+def _per_lane(function: Callable) -> Callable:
+    """Compile `function(parts, key, state, …)` for many lanes at once.
+
+    Swept leaves, keys and states have a leading lane axis; shared leaves and the remaining arguments have none.
+    """
+
+    @eqx.filter_jit
+    def compiled(swept: Parts, shared: Parts, keys: PRNGKeyArray, state: PyTree, *rest: Any) -> Any:
+        def lane(swept: Parts, key: PRNGKeyArray, state: PyTree) -> Any:
+            return function(eqx.combine(swept, shared), key, state, *rest)
+
+        return eqx.filter_vmap(lane, in_axes=eqx.if_array(0), out_axes=eqx.if_array(0))(swept, keys, state)
+
+    return compiled
+
+
+@_per_lane
+def begin(parts: Parts, key: PRNGKeyArray, _: None) -> LifeState:
+    """Return the state of every lane before its first step."""
+    world = parts.world.open(key=key_for(key, "world"))
+    plan = parts.teacher.init(key=key_for(key, "teacher"))
+    lesson, _ = parts.teacher.ask(plan, key=key_for(key, "first lesson"))
+    return LifeState(parts.learner.init(world, key=key_for(key, "learner")), plan, lesson)
+
+
+@_per_lane
+def advance(
+    parts: Parts, key: PRNGKeyArray, state: LifeState, start: Int[Array, ""], stop: Int[Array, ""], every: Int[Array, ""]
+) -> tuple[LifeState, dict[str, Array], Bool[Array, ""]]:
+    """Live steps `start` … `stop`−1; return the state, the infos of every `every`-th step, and whether all is finite."""
+    world = parts.world.open(key=key_for(key, "world"))
+    arrays, static = eqx.partition(state, eqx.is_array)
+    step = _step(parts, world, key, static)
+    shapes = jax.eval_shape(step, arrays, start)[1]
+    row, restore = ravel_pytree(jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
+
+    def body(i: Array, carry: tuple[PyTree, Array]) -> tuple[PyTree, Array]:
+        arrays, rows = carry
+        arrays, info = step(arrays, i)
+        slot = jnp.where((i + 1) % every == 0, (i + 1) // every - 1 - start // every, CAPACITY)
+        return arrays, rows.at[slot].set(ravel_pytree(info)[0])
+
+    rows = jnp.zeros((CAPACITY + 1, len(row)), row.dtype)
+    arrays, rows = jax.lax.fori_loop(start, stop, body, (arrays, rows))
+    state = eqx.combine(arrays, static)
+    return state, jax.vmap(restore)(rows[:CAPACITY]), _all_finite(state.learner)
+
+
+def _step(parts: Parts, world: World, key: PRNGKeyArray, static: PyTree) -> Callable:
+    """Return one step of life as a function of the arrays of its state and the step number."""
+    learner, teacher = parts.learner, parts.teacher
+
+    def step(arrays: PyTree, i: Int[Array, ""]) -> tuple[PyTree, dict[str, Array]]:
+        state = eqx.combine(arrays, static)
+        lesson, plan = teacher.ask(state.plan, key=key_for(key, "ask", i))
+        experience = learner.meet(state.learner, world, lesson, key=key_for(key, "meet", i))
+        learned, info = learner.learn(state.learner, experience, key=key_for(key, "learn", i))
+        plan = teacher.tell(plan, lesson, info, key=key_for(key, "tell", i))
+        return eqx.filter(LifeState(learned, plan, lesson), eqx.is_array), info
+
+    return step
+
+
+@_per_lane
+def consolidate(parts: Parts, key: PRNGKeyArray, state: LifeState, step: Int[Array, ""]) -> LifeState:
+    """Tell the learner that the task of its last lesson has ended."""
+    world = parts.world.open(key=key_for(key, "world"))
+    learned = parts.learner.consolidate(state.learner, world, state.lesson, key=key_for(key, "consolidate", step))
+    return LifeState(learned, state.plan, state.lesson)
+
+
+@_per_lane
+def sit(parts: Parts, key: PRNGKeyArray, state: LifeState, step: Int[Array, ""]) -> dict[str, Array]:
+    """Return every lane's exam results."""
+    world = parts.world.open(key=key_for(key, "world"))
+    return parts.exam.sit(state.learner, parts.learner, world, key=key_for(key, "exam", step))
+
+
+def _all_finite(state: PyTree) -> Bool[Array, ""]:
+    leaves = jax.tree.leaves(eqx.filter(state, eqx.is_inexact_array))
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves] or [jnp.bool_(True)]).all()

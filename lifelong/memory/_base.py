@@ -1,0 +1,180 @@
+"""What every memory can do, and how memories are chained."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from lifelong.worlds import Batch, Pages
+
+Loss = Callable[[PyTree, Batch], Float[Array, ""]]
+"""The learner's own loss of a model on a batch."""
+
+
+def number(default: float) -> Any:
+    """Declare a hyperparameter that can be swept: a float that becomes an array leaf."""
+    return eqx.field(converter=lambda value: jnp.asarray(value, jnp.float32), default=default)
+
+
+class Step(NamedTuple):
+    """One step of learning, as a memory sees it afterwards."""
+
+    batch: Batch
+    recalled: Any
+    before: PyTree
+    """The model at which the gradient was taken."""
+    after: PyTree
+    """The model that came out."""
+    gradient: PyTree
+
+
+class Memory(eqx.Module):
+    """What is kept of the past, and how. Every hook has a default that does nothing, so a memory states only its idea.
+
+    Within one step they are called in this order: `recall`, `perturb`, then `weigh` and `penalty` inside the gradient,
+    `shape`, the optimizer, `keep`. At the end of a task (where the learner is told of it) comes `consolidate`.
+    `m` is the memory's state, any pytree of arrays; `loss(model, batch)` is the learner's own loss.
+    """
+
+    def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> PyTree:
+        """Return the state before anything was learned; `like` is a batch of the shapes to come."""
+        return None
+
+    def recall(self, m: PyTree, *, key: PRNGKeyArray) -> Any:
+        """Return what to rehearse in this step."""
+        return None
+
+    def perturb(
+        self, m: PyTree, model: PyTree, batch: Batch, recalled: Any, loss: Loss, *, key: PRNGKeyArray
+    ) -> tuple[PyTree, PyTree]:
+        """Return the model at which to take the gradient, and the model to which the update is applied."""
+        return model, model
+
+    def weigh(self, m: PyTree, batch: Batch, recalled: Any) -> Float[Array, ""] | float:
+        """Return how much the loss on the current batch counts."""
+        return 1.0
+
+    def penalty(self, m: PyTree, model: PyTree, batch: Batch, recalled: Any, loss: Loss) -> Float[Array, ""] | float:
+        """Return what is added to the loss."""
+        return 0.0
+
+    def shape(self, m: PyTree, gradient: PyTree, model: PyTree, recalled: Any, loss: Loss) -> PyTree:
+        """Return the gradient without the directions that would harm what is remembered."""
+        return gradient
+
+    def keep(self, m: PyTree, step: Step, *, key: PRNGKeyArray) -> PyTree:
+        """Return the state after a step of learning."""
+        return m
+
+    def consolidate(
+        self, m: PyTree, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray
+    ) -> tuple[PyTree, PyTree]:
+        """Return model and state after the end of a task; `review` leafs through all its training examples."""
+        return model, m
+
+    def answer(self, m: PyTree, model: PyTree, x: Float[Array, "n *shape"]) -> Float[Array, "n outputs"]:
+        """Return the logits with which the learner answers."""
+        return jax.vmap(model)(x)
+
+    @property
+    def consolidates(self) -> bool:
+        """Whether anything happens at the end of a task."""
+        return type(self).consolidate is not Memory.consolidate
+
+    @property
+    def answers(self) -> bool:
+        """Whether this memory answers in the model's stead."""
+        return type(self).answer is not Memory.answer
+
+
+class Nothing(Memory):
+    """Keep nothing: plain fine-tuning."""
+
+
+class Chain(Memory):
+    """Several memories at once, each with a state of its own, called in order."""
+
+    memories: tuple[Memory, ...]
+
+    def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> PyTree:
+        """Return the states of all memories."""
+        return self._each(lambda memory, k: memory.init(model, like, key=k), key)
+
+    def recall(self, m: PyTree, *, key: PRNGKeyArray) -> Any:
+        """Return what each memory wants rehearsed."""
+        keys = jax.random.split(key, len(self.memories))
+        return tuple(memory.recall(s, key=k) for memory, s, k in zip(self.memories, m, keys, strict=True))
+
+    def perturb(
+        self, m: PyTree, model: PyTree, batch: Batch, recalled: Any, loss: Loss, *, key: PRNGKeyArray
+    ) -> tuple[PyTree, PyTree]:
+        """Perturb with each memory in turn, from where the one before arrived."""
+        point = base = model
+        for i, memory in enumerate(self.memories):
+            moved, kept = memory.perturb(m[i], point, batch, recalled[i], loss, key=jax.random.fold_in(key, i))
+            base = kept if kept is not point else base
+            point = moved
+        return point, base
+
+    def weigh(self, m: PyTree, batch: Batch, recalled: Any) -> Float[Array, ""] | float:
+        """Return the product of the weights."""
+        weight = 1.0
+        for memory, s, r in zip(self.memories, m, recalled, strict=True):
+            weight = weight * memory.weigh(s, batch, r)
+        return weight
+
+    def penalty(self, m: PyTree, model: PyTree, batch: Batch, recalled: Any, loss: Loss) -> Float[Array, ""] | float:
+        """Return the sum of the penalties."""
+        terms = zip(self.memories, m, recalled, strict=True)
+        return sum((memory.penalty(s, model, batch, r, loss) for memory, s, r in terms), start=0.0)
+
+    def shape(self, m: PyTree, gradient: PyTree, model: PyTree, recalled: Any, loss: Loss) -> PyTree:
+        """Shape the gradient with each memory in turn."""
+        for memory, s, r in zip(self.memories, m, recalled, strict=True):
+            gradient = memory.shape(s, gradient, model, r, loss)
+        return gradient
+
+    def keep(self, m: PyTree, step: Step, *, key: PRNGKeyArray) -> PyTree:
+        """Let each memory keep what it wants of the step."""
+        keys = jax.random.split(key, len(self.memories))
+        parts = zip(self.memories, m, step.recalled, keys, strict=True)
+        return tuple(memory.keep(s, step._replace(recalled=r), key=k) for memory, s, r, k in parts)
+
+    def consolidate(
+        self, m: PyTree, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray
+    ) -> tuple[PyTree, PyTree]:
+        """Consolidate with each memory in turn."""
+        states = []
+        for i, (memory, s) in enumerate(zip(self.memories, m, strict=True)):
+            model, s = memory.consolidate(s, model, review, loss, key=jax.random.fold_in(key, i))
+            states.append(s)
+        return model, tuple(states)
+
+    def answer(self, m: PyTree, model: PyTree, x: Float[Array, "n *shape"]) -> Float[Array, "n outputs"]:
+        """Answer with the first memory that answers for itself, else with the model."""
+        for memory, s in zip(self.memories, m, strict=True):
+            if memory.answers:
+                return memory.answer(s, model, x)
+        return jax.vmap(model)(x)
+
+    @property
+    def consolidates(self) -> bool:
+        """Whether anything happens at the end of a task."""
+        return any(memory.consolidates for memory in self.memories)
+
+    @property
+    def answers(self) -> bool:
+        """Whether one of them answers in the model's stead."""
+        return any(memory.answers for memory in self.memories)
+
+    def _each(self, call: Callable[[Memory, PRNGKeyArray], PyTree], key: PRNGKeyArray) -> tuple[PyTree, ...]:
+        keys = jax.random.split(key, len(self.memories))
+        return tuple(call(memory, k) for memory, k in zip(self.memories, keys, strict=True))
+
+
+def chain(*memories: Memory) -> Chain:
+    """Combine memories, as Optax combines transformations: `chain(Replay(500), EWC(strength=100.0))`."""
+    return Chain(tuple(memories))

@@ -1,0 +1,122 @@
+"""A store of examples of fixed size, and the policies that decide who stays in it."""
+
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, PRNGKeyArray, PyTree
+
+from lifelong.worlds import Batch, empty_batch, shuffled
+
+Policy = Literal["reservoir", "balanced", "greedy"]
+"""'reservoir': every example of the stream equally likely to be held (Vitter 1985, algorithm R).
+'balanced': class-balanced reservoir: a newcomer of a class that was never the largest replaces a random member of the largest
+class, others follow a reservoir within their class (Chrysakis and Moens 2020, algorithm 1).
+'greedy': a newcomer of any class but the largest replaces a random member of the largest; others are dropped once the
+store is full (Prabhu et al. 2020, GDumb's sampler)."""
+
+
+class Buffer(eqx.Module):
+    """Examples with anything else stored beside each of them (`extra`, a tree of arrays with the same first axis).
+
+    Slots 0 … filled−1 are taken. `met` counts the examples of the stream, in all and by class. Weights are not stored:
+    what is in the buffer counts.
+    """
+
+    examples: Batch
+    extra: PyTree
+    filled: Int[Array, ""]
+    met: Int[Array, ""]
+    met_of: Int[Array, " outputs"]
+    ever_largest: Int[Array, " outputs"]
+
+    def __len__(self) -> int:
+        return len(self.examples.y)
+
+
+def empty_buffer(like: Batch, capacity: int, classes: int, extra: Any = None) -> Buffer:
+    """Return an empty buffer for examples like these; `extra` shows the shapes of their companions."""
+    companions = jax.tree.map(lambda leaf: jnp.zeros((capacity, *leaf.shape[1:]), leaf.dtype), extra)
+    zeros = jnp.zeros(classes, jnp.int32)
+    return Buffer(empty_batch(_weightless(like), capacity), companions, jnp.int32(0), jnp.int32(0), zeros, zeros)
+
+
+def insert(buffer: Buffer, batch: Batch, extra: PyTree, policy: Policy, *, key: PRNGKeyArray) -> Buffer:
+    """Offer a batch to the buffer, one example after the other; examples of weight 0 are not offered."""
+    if policy == "reservoir":
+        slots, book = _reservoir(buffer, batch, key)
+    else:
+        slots, book = _by_class(buffer, batch, key, greedy=policy == "greedy")
+    return write(eqx.tree_at(lambda b: (b.filled, b.met, b.met_of, b.ever_largest), buffer, book), slots, batch, extra)
+
+
+def write(buffer: Buffer, slots: Int[Array, " n"], batch: Batch, extra: PyTree) -> Buffer:
+    """Put examples into slots (≥ capacity: nowhere); of several for one slot the last stays."""
+    n = len(slots)
+    overwritten = ((slots[:, None] == slots[None, :]) & (jnp.arange(n)[:, None] < jnp.arange(n)[None, :])).any(1)
+    slots = jnp.where(overwritten, len(buffer), slots)
+
+    def put(kept: Array, new: Array) -> Array:
+        return kept.at[slots].set(new, mode="drop")
+
+    examples = jax.tree.map(put, buffer.examples, _weightless(batch))
+    return eqx.tree_at(lambda b: (b.examples, b.extra), buffer, (examples, jax.tree.map(put, buffer.extra, extra)))
+
+
+def sample(buffer: Buffer, n: int, *, key: PRNGKeyArray) -> tuple[Batch, PyTree]:
+    """Return n different examples, uniformly; where fewer are held the rest has weight 0."""
+    seed = jax.random.bits(key, (), jnp.uint32)
+    place = jnp.arange(n)
+    filled = jnp.maximum(buffer.filled, 1)
+    slot = shuffled(place % filled, filled, jnp.zeros(n, jnp.int32), seed)
+    held, extra = jax.tree.map(lambda leaf: leaf[slot], (buffer.examples, buffer.extra))
+    return Batch(held.x, held.y, held.task, (place < buffer.filled).astype(jnp.float32), held.allowed), extra
+
+
+def _weightless(batch: Batch) -> Batch:
+    return eqx.tree_at(lambda b: b.weight, batch, None)
+
+
+def _below(bound: Int[Array, " n"], key: PRNGKeyArray) -> Int[Array, " n"]:
+    """Return whole numbers in 0 … bound−1 (uniform up to bound/2³²)."""
+    return (jax.random.bits(key, bound.shape, jnp.uint32) % bound.astype(jnp.uint32)).astype(jnp.int32)
+
+
+def _reservoir(buffer: Buffer, batch: Batch, key: PRNGKeyArray) -> tuple[Int[Array, " n"], tuple]:
+    """Return slots by algorithm R: the t-th example (from 0) goes to a uniform place among t+1, if that is a slot."""
+    capacity, offered = len(buffer), batch.weight > 0
+    t = buffer.met + jnp.cumsum(offered) - 1
+    drawn = _below(jnp.maximum(t, 0) + 1, key)
+    slots = jnp.where(offered, jnp.where(t < capacity, t, drawn), capacity)
+    met = buffer.met + offered.sum()
+    return slots, (jnp.minimum(met, capacity), met, buffer.met_of, buffer.ever_largest)
+
+
+def _by_class(buffer: Buffer, batch: Batch, key: PRNGKeyArray, greedy: bool) -> tuple[Int[Array, " n"], tuple]:
+    """Return slots by a policy that looks at the classes held, one example after the other."""
+    capacity, classes = len(buffer), len(buffer.met_of)
+
+    def offer(carry, example):
+        labels, filled, met, met_of, largest_ever = carry
+        y, offered, k = example
+        taken = jnp.arange(capacity) < filled
+        held = jnp.zeros(classes, jnp.int32).at[labels].add(taken.astype(jnp.int32))
+        largest = held == held.max()
+        full = filled >= capacity
+        largest_ever = jnp.where(full, largest_ever | largest.astype(jnp.int32), largest_ever)
+        for_victim, for_chance = jax.random.split(k)
+        own = largest[y] if greedy else largest_ever[y] == 1
+        among = jnp.where(own, labels == y, largest[labels]) & taken
+        victim = jax.random.categorical(for_victim, jnp.where(among, 0.0, -jnp.inf))
+        stays = jnp.float32(0.0) if greedy else held[y] / (met_of[y] + 1.0)
+        replaced = jnp.where(own & (jax.random.uniform(for_chance) >= stays), capacity, victim)
+        slot = jnp.where(offered, jnp.where(full, replaced, filled), capacity)
+        labels = labels.at[slot].set(y, mode="drop")
+        one = offered.astype(jnp.int32)
+        return (labels, jnp.minimum(filled + one, capacity), met + one, met_of.at[y].add(one), largest_ever), slot
+
+    start = (buffer.examples.y, buffer.filled, buffer.met, buffer.met_of, buffer.ever_largest)
+    examples = (batch.y, batch.weight > 0, jax.random.split(key, len(batch)))
+    (_, *book), slots = jax.lax.scan(offer, start, examples)
+    return slots, tuple(book)

@@ -1,0 +1,145 @@
+"""Rehearsal: keep some examples and learn them again beside the new ones."""
+
+from typing import Any, Literal, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from lifelong.errors import BadInput
+from lifelong.feedback import Feedback, weighted_mean
+from lifelong.worlds import Batch, Pages
+
+from ._base import Loss, Memory, Step, number
+from ._buffer import Buffer, Policy, empty_buffer, insert, sample
+
+Mix = Literal["sum", "concatenate", "by_task"]
+"""How current and replayed losses are put together: 'sum' L_now + β·L_replay (Mammoth's ER), 'concatenate' the mean over
+both batches as one (Avalanche), 'by_task' L_now/k + (1 − 1/k)·L_replay in the k-th task (van de Ven)."""
+
+
+class Recalled(NamedTuple):
+    """Examples to rehearse for their labels, and an independent draw with the logits stored beside them."""
+
+    labelled: Batch
+    answered: Batch | None
+    logits: Float[Array, "n outputs"] | None
+
+
+class ReplayState(NamedTuple):
+    """What replay keeps: the buffer, what it will rehearse next, and the number of tasks finished.
+
+    The next rehearsal is drawn as soon as the buffer has been written: reading after writing lets the compiler write
+    in place, where reading before it would copy the whole buffer in every step.
+    """
+
+    buffer: Buffer
+    recalled: Recalled
+    finished: Int[Array, ""]
+
+
+class Replay(Memory):
+    """Experience replay, dark experience replay (DER), and both (DER++), by what the replayed examples are asked for.
+
+    penalty(θ) = β · L(θ; buffer) + α · mean ‖h_θ(x) − z‖² / outputs, with z the logits the model gave when x was stored
+    and the two terms on independent draws (Buzzega et al. 2020, "Dark Experience for General Continual Learning",
+    equation 6: DER is β = 0, ER is α = 0).
+
+    Args:
+        capacity: examples held.
+        batch: examples replayed in a step.
+        labels: β, the weight of the loss on replayed labels.
+        logits: α, the weight of the distance to stored logits; None stores none.
+        policy: who stays in the buffer.
+        mix: how the losses are put together.
+        feedback: the loss on replayed labels, where it is not the learner's own.
+    """
+
+    labels: Float[Array, ""] = number(1.0)
+    logits: Float[Array, ""] | None = None
+    feedback: Feedback | None = None
+    capacity: int = eqx.field(static=True, default=500)
+    batch: int = eqx.field(static=True, default=32)
+    policy: Policy = eqx.field(static=True, default="reservoir")
+    mix: Mix = eqx.field(static=True, default="sum")
+
+    def __init__(
+        self,
+        capacity: int = 500,
+        batch: int = 32,
+        labels: float = 1.0,
+        logits: float | None = None,
+        policy: Policy = "reservoir",
+        mix: Mix = "sum",
+        feedback: Feedback | None = None,
+    ):
+        if capacity < 1 or batch < 1:
+            raise BadInput(f"replay needs room and a batch of at least 1: capacity={capacity}, batch={batch}")
+        if batch > capacity:
+            raise BadInput(f"a replay batch of {batch} cannot be drawn from a buffer of {capacity}; lower the batch")
+        if policy not in ("reservoir", "balanced", "greedy") or mix not in ("sum", "concatenate", "by_task"):
+            raise BadInput(
+                f"policy must be 'reservoir', 'balanced' or 'greedy' and mix 'sum', 'concatenate' or 'by_task'; "
+                f"they are '{policy}' and '{mix}'"
+            )
+        self.capacity, self.batch, self.policy, self.mix, self.feedback = capacity, batch, policy, mix, feedback
+        self.labels = jnp.float32(labels)
+        self.logits = None if logits is None else jnp.float32(logits)
+
+    def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> ReplayState:
+        """Return an empty buffer."""
+        answers = eqx.filter_eval_shape(jax.vmap(model), like.x)
+        stored = None if self.logits is None else answers
+        buffer = empty_buffer(like, self.capacity, answers.shape[-1], stored)
+        return ReplayState(buffer, self._draw(buffer, key), jnp.int32(0))
+
+    def _draw(self, buffer: Buffer, key: PRNGKeyArray) -> Recalled:
+        for_labels, for_logits = jax.random.split(key)
+        labelled, _ = sample(buffer, self.batch, key=for_labels)
+        answered = (None, None) if self.logits is None else sample(buffer, self.batch, key=for_logits)
+        return Recalled(labelled, *answered)
+
+    def recall(self, m: ReplayState, *, key: PRNGKeyArray) -> Recalled:
+        """Return one draw for the labels and an independent one for the logits."""
+        return m.recalled
+
+    def weigh(self, m: ReplayState, batch: Batch, recalled: Recalled) -> Float[Array, ""] | float:
+        """Return the weight of the current batch's loss."""
+        return self._weights(m, batch, recalled)[0]
+
+    def _weights(self, m: ReplayState, batch: Batch, recalled: Recalled) -> tuple[Any, Any]:
+        if self.mix == "sum":
+            return 1.0, self.labels
+        if self.mix == "by_task":
+            current = jnp.where(m.buffer.filled > 0, 1.0 / (m.finished + 1.0), 1.0)
+            return current, self.labels * (1.0 - current)
+        now, then = batch.weight.sum(), recalled.labelled.weight.sum()
+        return now / (now + then), self.labels * then / (now + then)
+
+    def penalty(self, m: ReplayState, model: PyTree, batch: Batch, recalled: Recalled, loss: Loss) -> Float[Array, ""]:
+        """Return the weighted loss on replayed labels plus the distance to stored logits."""
+        of_labels = loss if self.feedback is None else lambda model, batch: self.feedback(model, batch, key=None)[0]
+        total = self._weights(m, batch, recalled)[1] * of_labels(model, recalled.labelled)
+        if self.logits is None or recalled.answered is None:
+            return total
+        distance = ((jax.vmap(model)(recalled.answered.x) - recalled.logits) ** 2).mean(-1)
+        return total + self.logits * weighted_mean(distance, recalled.answered.weight)
+
+    def keep(self, m: ReplayState, step: Step, *, key: PRNGKeyArray) -> ReplayState:
+        """Offer the batch to the buffer, with the logits of the model at which the gradient was taken."""
+        for_slots, for_draw = jax.random.split(key)
+        stored = None if self.logits is None else jax.vmap(step.before)(step.batch.x)
+        buffer = insert(m.buffer, step.batch, stored, self.policy, key=for_slots)
+        return m._replace(buffer=buffer, recalled=self._draw(buffer, for_draw))
+
+    def consolidate(
+        self, m: ReplayState, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray
+    ) -> tuple[PyTree, ReplayState]:
+        """Count the finished task."""
+        return model, m._replace(finished=m.finished + 1)
+
+    @property
+    def consolidates(self) -> bool:
+        """Only the 'by_task' mix needs to know about the ends of tasks."""
+        return self.mix == "by_task"

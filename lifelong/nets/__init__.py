@@ -1,0 +1,4 @@
+"""The architectures that learners are made of."""
+
+from ._conv import ConvNet as ConvNet
+from ._mlp import MLP as MLP

@@ -1,0 +1,71 @@
+"""Small convolutional networks."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from lifelong.errors import BadInput
+
+
+class ConvNet(eqx.Module):
+    """A small convolutional classifier: 3×3 convolutions, each halving the image by max-pooling, and a linear head.
+
+    Args:
+        shape: (height, width) or (height, width, channels) of the images.
+        outputs: number of logits.
+        channels: feature maps of each convolution.
+        width: units of the fully connected layer before the head.
+        activation: applied after every layer but the head.
+        key: draws the weights, uniform in ±1/√fan_in.
+    """
+
+    convolutions: tuple[eqx.nn.Conv2d, ...]
+    dense: eqx.nn.Linear
+    head: eqx.nn.Linear
+    shape: tuple[int, ...] = eqx.field(static=True)
+    activation: Callable[[Array], Array] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        outputs: int,
+        channels: tuple[int, ...] = (16, 32),
+        width: int = 128,
+        activation: Callable[[Array], Array] = jax.nn.relu,
+        *,
+        key: PRNGKeyArray,
+    ):
+        if len(shape) not in (2, 3) or min(shape[:2]) < 2 ** len(channels):
+            raise BadInput(
+                f"{len(channels)} halvings need images of at least {2 ** len(channels)} pixels a side, "
+                f"given as (height, width[, channels]), and the shape is {shape}"
+            )
+        *conv_keys, dense_key, head_key = jax.random.split(key, len(channels) + 2)
+        planes = [shape[2] if len(shape) == 3 else 1, *channels]
+        self.convolutions = tuple(
+            eqx.nn.Conv2d(n, m, 3, padding=1, key=k) for n, m, k in zip(planes, planes[1:], conv_keys, strict=False)
+        )
+        area = (shape[0] >> len(channels)) * (shape[1] >> len(channels))
+        self.dense = eqx.nn.Linear(area * planes[-1], width, key=dense_key)
+        self.head = eqx.nn.Linear(width, outputs, key=head_key)
+        self.shape, self.activation = tuple(shape), activation
+
+    def features(self, x: Float[Array, "*shape"]) -> Float[Array, " width"]:
+        """Return what the fully connected layer makes of one image."""
+        planes = jnp.moveaxis(x.reshape((*self.shape[:2], -1)), -1, 0)
+        for convolution in self.convolutions:
+            planes = _halve(self.activation(convolution(planes)))
+        return self.activation(self.dense(planes.reshape(-1)))
+
+    def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, " outputs"]:
+        """Return the logits of one image."""
+        return self.head(self.features(x))
+
+
+def _halve(planes: Float[Array, "c h w"]) -> Float[Array, "c h2 w2"]:
+    channels, height, width = planes.shape
+    blocks = planes[:, : height // 2 * 2, : width // 2 * 2].reshape(channels, height // 2, 2, width // 2, 2)
+    return blocks.max(axis=(2, 4))

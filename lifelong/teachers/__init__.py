@@ -1,0 +1,6 @@
+"""What comes next."""
+
+from ._orders import AllAtOnce as AllAtOnce
+from ._orders import Blurred as Blurred
+from ._orders import OneByOne as OneByOne
+from ._teacher import Teacher as Teacher

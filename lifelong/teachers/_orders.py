@@ -1,0 +1,89 @@
+"""Fixed orders: one task after the other, all at once, or flowing into each other."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from lifelong.errors import BadInput
+from lifelong.worlds import Lesson, Mixture
+
+from ._teacher import Teacher
+
+Clock = Int[Array, ""]
+
+
+class OneByOne(Teacher):
+    """Teach the tasks one after the other, `steps` lessons each; the learner is told when one ends.
+
+    Args:
+        tasks: how many tasks.
+        steps: lessons a task.
+        shuffle: teach the tasks in a random order of its own in every lifetime.
+    """
+
+    tasks: int = eqx.field(static=True)
+    steps: int = eqx.field(static=True)
+    shuffle: bool = eqx.field(static=True, default=False)
+
+    def __check_init__(self):
+        if min(self.tasks, self.steps) < 1:
+            raise BadInput(f"a teacher needs tasks and steps of at least 1: tasks={self.tasks}, steps={self.steps}")
+
+    def init(self, *, key: PRNGKeyArray) -> tuple[Clock, Int[Array, " tasks"]]:
+        """Return the clock and the order of tasks."""
+        order = jnp.arange(self.tasks, dtype=jnp.int32)
+        return jnp.int32(0), jax.random.permutation(key, order) if self.shuffle else order
+
+    def ask(self, plan, *, key: PRNGKeyArray) -> tuple[Lesson, tuple[Clock, Int[Array, " tasks"]]]:
+        """Return the next lesson of the current task; after the last task the order starts again."""
+        clock, order = plan
+        visit, turn = clock // self.steps, clock % self.steps
+        lesson = Lesson(order[visit % self.tasks], (visit // self.tasks) * self.steps + turn)
+        return lesson, (clock + 1, order)
+
+    def boundaries(self, steps: int) -> tuple[int, ...]:
+        """Return the ends of the tasks."""
+        return tuple(range(self.steps, steps + 1, self.steps))
+
+
+class AllAtOnce(Teacher):
+    """Teach all tasks mixed from the first step: the joint upper bound of continual learning."""
+
+    tasks: int = eqx.field(static=True)
+
+    def init(self, *, key: PRNGKeyArray) -> None:
+        """Return nothing: this teacher has no plan."""
+        return None
+
+    def ask(self, plan: None, *, key: PRNGKeyArray) -> tuple[Mixture, None]:
+        """Return a mixture of all tasks in equal parts."""
+        return Mixture(jnp.ones(self.tasks)), None
+
+
+class Blurred(Teacher):
+    """Let each task flow into the next: no boundary exists, and none is told.
+
+    At step t every example comes from task i with a weight of clip(½ + (½ − |t/steps − i − ½|) / blur, 0, 1): with
+    blur → 0 tasks follow each other sharply, with blur = 1 every task overlaps its neighbours over its whole length.
+
+    Args:
+        tasks: how many tasks.
+        steps: lessons a task, on average.
+        blur: the share of a task's lessons in which it is mixed with its neighbours, 0 … 1.
+    """
+
+    tasks: int = eqx.field(static=True)
+    steps: int = eqx.field(static=True)
+    blur: Float[Array, ""] = eqx.field(converter=lambda b: jnp.asarray(b, jnp.float32), default=0.5)
+
+    def init(self, *, key: PRNGKeyArray) -> Clock:
+        """Return the clock."""
+        return jnp.int32(0)
+
+    def ask(self, plan: Clock, *, key: PRNGKeyArray) -> tuple[Mixture, Clock]:
+        """Return the mixture of tasks at this moment."""
+        now = (plan + 0.5) / self.steps
+        inside = 0.5 - jnp.abs(now - (jnp.arange(self.tasks) + 0.5))
+        weights = jnp.clip(0.5 + inside / jnp.maximum(self.blur, 1e-6), 0.0, 1.0)
+        return Mixture(weights), plan + 1
