@@ -1,10 +1,15 @@
-"""A call that waits for its last arguments, whose numbers can be swept."""
+"""Hyperparameters that can be swept, and calls that wait for their last arguments."""
 
 from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+
+
+def number(default: float) -> Any:
+    """Declare a hyperparameter that can be swept: a float that becomes an array leaf."""
+    return eqx.field(converter=lambda value: jnp.asarray(value, jnp.float32), default=default)
 
 
 class Recipe(eqx.Module):

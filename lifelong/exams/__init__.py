@@ -1,5 +1,31 @@
 """How to know what has been learned."""
 
 from ._accuracy import Accuracy as Accuracy
+from ._bias import Bias as Bias
 from ._exam import Exam as Exam
+from ._exam import Several as Several
+from ._exam import several as several
+from ._flatness import Flatness as Flatness
+from ._lifelong_metrics import Assessment as Assessment
+from ._lifelong_metrics import assess as assess
+from ._lifetime_log import LifetimeLog as LifetimeLog
+from ._lifetime_log import preprocess as preprocess_log
+from ._lifetime_log import scripted_log as scripted_log
+from ._statistics import Effect as Effect
+from ._statistics import Interval as Interval
+from ._statistics import benjamini_hochberg as benjamini_hochberg
+from ._statistics import equivalent as equivalent
+from ._statistics import holm as holm
+from ._statistics import interquartile_mean as interquartile_mean
 from ._statistics import mean_interval as mean_interval
+from ._statistics import paired_effect as paired_effect
+from ._statistics import sign_flip as sign_flip
+from ._transfer import average_accuracy as average_accuracy
+from ._transfer import average_incremental_accuracy as average_incremental_accuracy
+from ._transfer import backward_transfer as backward_transfer
+from ._transfer import forgetting as forgetting
+from ._transfer import forward_transfer as forward_transfer
+from ._transfer import learning_accuracy as learning_accuracy
+from ._transfer import min_accuracy as min_accuracy
+from ._transfer import stability_gap as stability_gap
+from ._transfer import worst_case_accuracy as worst_case_accuracy

@@ -3,6 +3,7 @@
 import equinox as eqx
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
+from lifelong.keys import key_for
 from lifelong.worlds import World
 
 
@@ -17,3 +18,26 @@ class Exam(eqx.Module):
     def dims(self) -> dict[str, tuple[str, ...]]:
         """The names of the dimensions of each result, for labelled records."""
         return {}
+
+
+class Several(Exam):
+    """Several exams at one sitting; their results must have different names."""
+
+    exams: tuple[Exam, ...]
+
+    def sit(self, state: PyTree, learner: PyTree, world: World, *, key: PRNGKeyArray) -> dict[str, Array]:
+        """Return the results of all of them."""
+        results = {}
+        for i, exam in enumerate(self.exams):
+            results |= exam.sit(state, learner, world, key=key_for(key, "exam", i))
+        return results
+
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        """The dimensions of all results."""
+        return {name: dims for exam in self.exams for name, dims in exam.dims.items()}
+
+
+def several(*exams: Exam) -> Several:
+    """Combine exams: `several(Accuracy(), Flatness())`."""
+    return Several(tuple(exams))

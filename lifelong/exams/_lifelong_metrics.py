@@ -147,8 +147,10 @@ def _check_options(**chosen: str) -> None:
 
 
 def _averaged(curves: list[np.ndarray]) -> list[np.ndarray]:
-    shortest = min((len(curve) for curve in curves), default=0)
-    return [np.mean([curve[:shortest] for curve in curves], axis=0)] if curves else []
+    if not curves:
+        return []
+    shortest = min(len(curve) for curve in curves)
+    return [np.mean([curve[:shortest] for curve in curves], axis=0)]
 
 
 def _aggregate(values: list[float], how: str) -> float:
@@ -164,8 +166,8 @@ def _task_findings(
     """Return metric → task → value or reason, for the metrics that belong to one task."""
     metrics: dict[str, Callable[[str], Finding]] = {
         "performance_maintenance": lambda task: _maintenance(life, task, reference),
-        "relative_performance": lambda task: _relative_performance(life, task, runs[task]),
-        "sample_efficiency": lambda task: _sample_efficiency(life, task, runs[task]),
+        "relative_performance": lambda task: _compared(life, task, runs[task], _relative_performance),
+        "sample_efficiency": lambda task: _compared(life, task, runs[task], _sample_efficiency),
         "recovery_time": lambda task: float(np.mean(times[task])) if times[task] else "trained less than twice",
         "performance_recovery": lambda task: _performance_recovery(times[task]),
         "mean_training": lambda task: _mean_performance(life, task, "train"),
@@ -182,22 +184,22 @@ def _reasons(findings: dict[str, dict[str, Finding]], pairs: dict[str, Pairs]) -
             reasons[metric] = "; ".join(f"{why}: {', '.join(tasks)}" for why, tasks in absent.items())
     for metric, when in (("forward_transfer", "before"), ("backward_transfer", "after")):
         if not pairs[metric]:
-            reasons[metric] = f"no task is trained between two evaluations of another, {when} that one is first trained"
+            reasons[metric] = f"no two evaluations of a task, not 0, enclose training of another {when} its own first"
     return reasons
 
 
-def _numbers(life: list[Regime], task: str, kind: str) -> list[int]:
+def _places(life: list[Regime], task: str, kind: str) -> list[int]:
     """Return the positions in a life of a task's regimes of one kind."""
     return [n for n, regime in enumerate(life) if regime.task == task and regime.kind == kind]
 
 
 def _mean_performance(life: list[Regime], task: str, kind: str) -> Finding:
-    means = [life[n].curve.mean() for n in _numbers(life, task, kind)]
+    means = [life[n].curve.mean() for n in _places(life, task, kind)]
     return float(np.mean(means)) if means else f"no {kind} block"
 
 
 def _maintenance(life: list[Regime], task: str, reference: str) -> Finding:
-    trained, tested = _numbers(life, task, "train"), _numbers(life, task, "test")
+    trained, tested = _places(life, task, "train"), _places(life, task, "test")
     first_tests = {min(e for e in tested if e > n) for n in trained if tested and tested[-1] > n}
     changes = []
     for e in tested:
@@ -212,10 +214,10 @@ def _transfers(life: list[Regime], tasks: tuple[str, ...], how: str) -> dict[str
     """Return the transfers in both directions; each bracket, known by its second evaluation, has one value at most."""
     brackets: dict[str, dict[int, tuple[str, float]]] = {"forward_transfer": {}, "backward_transfer": {}}
     for i, j in permutations(tasks, 2):
-        first_trained = min(_numbers(life, j, "train"), default=len(life))
-        for before, after in pairwise(_numbers(life, j, "test")):
+        first_trained = min(_places(life, j, "train"), default=len(life))
+        for before, after in pairwise(_places(life, j, "test")):
             value = _transfer(life[before].terminal, life[after].terminal, how)
-            for n in _numbers(life, i, "train"):
+            for n in _places(life, i, "train"):
                 if before < n < after and value is not None:
                     direction = "forward_transfer" if n < first_trained else "backward_transfer"
                     brackets[direction][after] = (i, value)
@@ -232,18 +234,18 @@ def _transfer(before: float, after: float, how: str) -> float | None:
     return change / scale if scale != 0 else None
 
 
-def _learning_curve(life: list[Regime], task: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the log's row numbers and the performances of all experiences in which a task was learned."""
-    learning = [life[n] for n in _numbers(life, task, "train")]
+def _compared(life: list[Regime], task: str, runs: list[np.ndarray], compare: Callable[..., Finding]) -> Finding:
+    """Return `compare(rows, curve, runs)` for the experiences in which a task was learned, by row number of the log."""
+    learning = [life[n] for n in _places(life, task, "train")]
     if not learning:
-        return np.empty(0), np.empty(0)
-    return np.concatenate([regime.rows for regime in learning]), np.concatenate([regime.curve for regime in learning])
+        return "never trained"
+    if not runs:
+        return "no single-task expert"
+    rows, curve = (np.concatenate(column) for column in zip(*((r.rows, r.curve) for r in learning), strict=True))
+    return compare(rows, curve, runs)
 
 
-def _relative_performance(life: list[Regime], task: str, runs: list[np.ndarray]) -> Finding:
-    _, curve = _learning_curve(life, task)
-    if not len(curve) or not runs:
-        return "no single-task expert" if len(curve) else "never trained"
+def _relative_performance(rows: np.ndarray, curve: np.ndarray, runs: list[np.ndarray]) -> Finding:
     lengths = [min(len(curve), len(run)) for run in runs]
     totals = [run[:n].sum() for run, n in zip(runs, lengths, strict=True)]
     if 0 in totals:
@@ -262,10 +264,7 @@ def _reached(curve: np.ndarray, level: float) -> np.ndarray:
     return curve >= level - ROUNDING * abs(level)
 
 
-def _sample_efficiency(life: list[Regime], task: str, runs: list[np.ndarray]) -> Finding:
-    rows, curve = _learning_curve(life, task)
-    if not len(curve) or not runs:
-        return "no single-task expert" if len(curve) else "never trained"
+def _sample_efficiency(rows: np.ndarray, curve: np.ndarray, runs: list[np.ndarray]) -> Finding:
     highest, experiences = _saturation(curve)
     if not experiences:
         return "the learning curve is never higher than at its start"
@@ -281,7 +280,7 @@ def _sample_efficiency(life: list[Regime], task: str, runs: list[np.ndarray]) ->
 
 def _recovery_times(life: list[Regime], task: str) -> tuple[int, ...]:
     times = []
-    for before, now in pairwise(_numbers(life, task, "train")):
+    for before, now in pairwise(_places(life, task, "train")):
         reached = np.flatnonzero(_reached(life[now].curve, life[before].terminal))
         times.append(int(reached[0]) if len(reached) else len(life[now].curve) + 1)
     return tuple(times)

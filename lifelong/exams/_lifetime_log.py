@@ -36,9 +36,10 @@ class LifetimeLog:
     performance: Float[np.ndarray, " experiences"]
 
     def __post_init__(self):
-        for name in ("block", "kind", "task"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name)))
-        object.__setattr__(self, "performance", np.asarray(self.performance, dtype=np.float64))
+        object.__setattr__(self, "block", np.asarray(self.block))
+        object.__setattr__(self, "kind", np.asarray(self.kind).astype(str, copy=False))
+        object.__setattr__(self, "task", np.asarray(self.task).astype(str, copy=False))
+        object.__setattr__(self, "performance", _numbers(self.performance, "the performances of a log"))
         _check_columns(self)
         _check_blocks(self.block, self.kind)
 
@@ -49,7 +50,14 @@ class LifetimeLog:
         if not rows or {len(row) for row in rows} != {4}:
             raise BadInput("a log is made of one or more rows (block, kind, task, performance)")
         block, kind, task, performance = (np.array(column) for column in zip(*rows, strict=True))
-        return cls(block, kind, task, performance.astype(np.float64))
+        return cls(block, kind, task, _numbers(performance, "the performances of a log"))
+
+
+def _numbers(values: Any, what: str) -> np.ndarray:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise BadInput(f"{what} must be one array of numbers; write NaN where there is none") from None
 
 
 def _check_columns(log: LifetimeLog) -> None:
@@ -61,11 +69,11 @@ def _check_columns(log: LifetimeLog) -> None:
 
 
 def _check_blocks(block: np.ndarray, kind: np.ndarray) -> None:
-    if not np.issubdtype(block.dtype, np.integer) or np.any(block < 0) or np.any(np.diff(block) < 0):
+    if not np.issubdtype(block.dtype, np.integer) or np.any(block < 0) or np.any(block[1:] < block[:-1]):
         raise BadInput("block numbers are whole, not negative and never fall; sort the rows in the order lived")
     if unknown := set(kind.tolist()) - {"train", "test"}:
         raise BadInput(f"an experience is of kind 'train' or 'test', not {sorted(map(str, unknown))}")
-    if np.any((np.diff(block) == 0) & (kind[1:] != kind[:-1])):
+    if np.any((block[1:] == block[:-1]) & (kind[1:] != kind[:-1])):
         raise BadInput("a block is either 'train' or 'test'; give learning and examination different block numbers")
 
 
@@ -80,7 +88,7 @@ class Regime(NamedTuple):
     @property
     def terminal(self) -> float:
         """Terminal performance: the mean of a test regime, of the last tenth (rounded up) of a train regime."""
-        skipped = int((1 - 0.1) * len(self.curve)) if self.kind == "train" else 0
+        skipped = int(0.9 * len(self.curve)) if self.kind == "train" else 0
         return float(self.curve[skipped:].mean())
 
 
@@ -109,14 +117,13 @@ def expert_curves(tasks: Iterable[str], experts: Experts | None) -> Curves:
 
 
 def _expert_curve(task: str, run: Any) -> np.ndarray:
-    curve = np.asarray(run, dtype=np.float64)
-    curve = curve[~np.isnan(curve)]
-    if np.ndim(run) != 1 or not curve.size or np.any(np.isinf(curve)):
+    curve = _numbers(run, f"an expert of '{task}'")
+    if curve.ndim != 1 or np.all(np.isnan(curve)) or np.any(np.isinf(curve)):
         raise BadInput(
-            f"an expert of '{task}' is a flat array of finite performances, one per learning experience, and task "
-            f"'{task}' has one of shape {np.shape(run)}; give a sequence of such arrays, even for a single run"
+            f"an expert of '{task}' is a flat array of performances, at least one a number and none infinite, and one "
+            f"of shape {curve.shape} came; give a sequence of such arrays, even for a single run"
         )
-    return curve
+    return curve[~np.isnan(curve)]
 
 
 def moving_average(curve: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

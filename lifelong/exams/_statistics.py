@@ -230,7 +230,7 @@ def _p_greater(differences: np.ndarray) -> float:
     worst = -np.abs(differences[finite]).max(initial=0.0)
     differences = np.sort(np.where(finite, differences, worst))
     tie = 1e-9 * np.abs(differences).sum()
-    as_large = np.count_nonzero(_flipped_sums(differences) >= differences.sum() - tie)
+    as_large = int(np.count_nonzero(_flipped_sums(differences) >= differences.sum() - tie))
     if 2 ** len(differences) <= FLIPS:
         return as_large / 2 ** len(differences)
     return (as_large + 1) / (FLIPS + 1)

@@ -1,0 +1,39 @@
+"""The lab: what runs studies, keeps their results, and says what they show. Names are loaded when first used."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._catalogue import Entry as Entry
+    from ._catalogue import bibtex as bibtex
+    from ._catalogue import catalogue as catalogue
+    from ._catalogue import entry as entry
+    from ._catalogue import select as select
+    from ._runner import Interrupted as Interrupted
+    from ._runner import Run as Run
+    from ._runner import run as run
+    from ._runner import stored as stored
+    from ._store import Store as Store
+    from ._study import Arm as Arm
+    from ._study import Grid as Grid
+    from ._study import Settings as Settings
+    from ._study import Study as Study
+    from ._verdict import Claim as Claim
+    from ._verdict import Control as Control
+    from ._verdict import Outcome as Outcome
+    from ._verdict import Verdict as Verdict
+
+_HOMES = {
+    "_catalogue": ("Entry", "bibtex", "catalogue", "entry", "select"),
+    "_runner": ("Interrupted", "Run", "run", "stored"),
+    "_store": ("Store",),
+    "_study": ("Arm", "Grid", "Settings", "Study"),
+    "_verdict": ("Claim", "Control", "Outcome", "Verdict"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f".{home}", __name__), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

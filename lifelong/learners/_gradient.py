@@ -14,7 +14,7 @@ from lifelong.feedback import CrossEntropy, Feedback, Info
 from lifelong.feedback._labels import FORBIDDEN
 from lifelong.memory import Loss, Memory, Nothing, Step
 from lifelong.recipe import Recipe
-from lifelong.worlds import Batch, Lesson, Mixture, World
+from lifelong.worlds import Batch, Lesson, Mixture, Pages, World
 
 from ._learner import Learner
 
@@ -107,8 +107,8 @@ class GradientLearner(Learner):
         return self.optimizer() if isinstance(self.optimizer, Recipe) else self.optimizer
 
     def _loss(self, seen: Bool[Array, " outputs"], key: PRNGKeyArray) -> Loss:
-        def loss(model: PyTree, batch: Batch) -> Float[Array, ""]:
-            return self.feedback(model, _among(batch, seen), key=key)[0]
+        def loss(model: PyTree, batch: Batch, feedback: Feedback | None = None) -> Float[Array, ""]:
+            return (feedback or self.feedback)(model, _among(batch, seen), key=key)[0]
 
         return loss
 
@@ -148,7 +148,7 @@ class GradientLearner(Learner):
         """Let the memory review the finished task; reset the optimizer where asked for."""
         model, m, optimizer = state.model, state.memory, state.optimizer
         if self.memory.consolidates:
-            review = world.review(lesson.task, self.page)
+            review = _AmongSeen(world.review(lesson.task, self.page), state.seen)
             model, m = self.memory.consolidate(m, model, review, self._loss(state.seen, key), key=key)
         if self.reset_optimizer:
             optimizer = self._optimizer().init(eqx.filter(model, eqx.is_inexact_array))
@@ -164,3 +164,19 @@ def _among(batch: Batch, seen: Bool[Array, " outputs"]) -> Batch:
     """Return the batch with answers limited to classes already seen."""
     allowed = jnp.broadcast_to(seen, (len(batch), len(seen))) if batch.allowed is None else batch.allowed & seen
     return Batch(batch.x, batch.y, batch.task, batch.weight, allowed)
+
+
+class _AmongSeen(Pages):
+    """Pages whose answers are limited to classes already seen, as the batches that a memory is given in a step."""
+
+    pages: Pages
+    seen: Bool[Array, " outputs"]
+
+    @property
+    def count(self) -> int:
+        """How many pages there are."""
+        return self.pages.count
+
+    def page(self, i: Any) -> Batch:
+        """Return the `i`-th page, limited to the classes seen."""
+        return _among(self.pages.page(i), self.seen)

@@ -101,7 +101,7 @@ class Life:
         shape = tuple(len(values) for values in self.dims.values())
         variables["diverged_at"] = (lanes, self.diverged_at.reshape(shape))
         coordinates = {**self.dims, "exam": self.exam_steps, "step": self.record_steps}
-        return xr.Dataset(variables, coordinates, attrs={"ends": self.ends})
+        return xr.Dataset(variables, coordinates, attrs={"ends": self.ends, "finished": int(self.finished)})
 
     @property
     def plot(self) -> "Plots":

@@ -5,18 +5,17 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from lifelong.keys import key_for
+from lifelong.recipe import number as number
 from lifelong.worlds import Batch, Pages
 
-Loss = Callable[[PyTree, Batch], Float[Array, ""]]
-"""The learner's own loss of a model on a batch."""
+Loss = Callable[..., Float[Array, ""]]
+"""`loss(model, batch)` is the learner's own loss over the classes seen so far, `loss(model, batch, feedback)` another's."""
 
-
-def number(default: float) -> Any:
-    """Declare a hyperparameter that can be swept: a float that becomes an array leaf."""
-    return eqx.field(converter=lambda value: jnp.asarray(value, jnp.float32), default=default)
+Objective = Callable[[PyTree], Float[Array, ""]]
+"""All that one step descends, as a function of the model: the weighted loss of the current batch and every penalty."""
 
 
 class Step(NamedTuple):
@@ -48,9 +47,20 @@ class Memory(eqx.Module):
         return None
 
     def perturb(
-        self, m: PyTree, model: PyTree, batch: Batch, recalled: Any, loss: Loss, *, key: PRNGKeyArray
+        self,
+        m: PyTree,
+        model: PyTree,
+        batch: Batch,
+        recalled: Any,
+        loss: Loss,
+        objective: Objective | None = None,
+        *,
+        key: PRNGKeyArray,
     ) -> tuple[PyTree, PyTree]:
-        """Return the model at which to take the gradient, and the model to which the update is applied."""
+        """Return the model at which to take the gradient, and the model to which the update is applied.
+
+        A chain tells its members the whole `objective`; None means that this memory adds nothing to the batch's loss.
+        """
         return model, model
 
     def weigh(self, m: PyTree, batch: Batch, recalled: Any) -> Float[Array, ""] | float:
@@ -95,27 +105,43 @@ class Nothing(Memory):
 
 
 class Chain(Memory):
-    """Several memories at once, each with a state of its own, called in order."""
+    """Several memories at once, each with a state of its own, called in order.
+
+    The first draws with the key it would get if it were alone, so a memory and a chain that begins with it stay paired.
+    """
 
     memories: tuple[Memory, ...]
 
     def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> PyTree:
         """Return the states of all memories."""
-        return self._each(lambda memory, k: memory.init(model, like, key=k), key)
+        pairs = zip(self.memories, self._keys(key), strict=True)
+        return tuple(memory.init(model, like, key=k) for memory, k in pairs)
 
     def recall(self, m: PyTree, *, key: PRNGKeyArray) -> Any:
         """Return what each memory wants rehearsed."""
-        keys = jax.random.split(key, len(self.memories))
-        return tuple(memory.recall(s, key=k) for memory, s, k in zip(self.memories, m, keys, strict=True))
+        parts = zip(self.memories, m, self._keys(key), strict=True)
+        return tuple(memory.recall(s, key=k) for memory, s, k in parts)
 
     def perturb(
-        self, m: PyTree, model: PyTree, batch: Batch, recalled: Any, loss: Loss, *, key: PRNGKeyArray
+        self,
+        m: PyTree,
+        model: PyTree,
+        batch: Batch,
+        recalled: Any,
+        loss: Loss,
+        objective: Objective | None = None,
+        *,
+        key: PRNGKeyArray,
     ) -> tuple[PyTree, PyTree]:
         """Perturb with each memory in turn, from where the one before arrived."""
+
+        def own(model: PyTree) -> Float[Array, ""]:
+            return self.weigh(m, batch, recalled) * loss(model, batch) + self.penalty(m, model, batch, recalled, loss)
+
         point = base = model
-        for i, memory in enumerate(self.memories):
-            moved, kept = memory.perturb(m[i], point, batch, recalled[i], loss, key=jax.random.fold_in(key, i))
-            base = kept if kept is not point else base
+        for memory, s, r, k in zip(self.memories, m, recalled, self._keys(key), strict=True):
+            moved, kept = memory.perturb(s, point, batch, r, loss, objective or own, key=k)
+            base = kept if base is point else _carried_over(base, point, kept)
             point = moved
         return point, base
 
@@ -139,8 +165,7 @@ class Chain(Memory):
 
     def keep(self, m: PyTree, step: Step, *, key: PRNGKeyArray) -> PyTree:
         """Let each memory keep what it wants of the step."""
-        keys = jax.random.split(key, len(self.memories))
-        parts = zip(self.memories, m, step.recalled, keys, strict=True)
+        parts = zip(self.memories, m, step.recalled, self._keys(key), strict=True)
         return tuple(memory.keep(s, step._replace(recalled=r), key=k) for memory, s, r, k in parts)
 
     def consolidate(
@@ -148,8 +173,8 @@ class Chain(Memory):
     ) -> tuple[PyTree, PyTree]:
         """Consolidate with each memory in turn."""
         states = []
-        for i, (memory, s) in enumerate(zip(self.memories, m, strict=True)):
-            model, s = memory.consolidate(s, model, review, loss, key=jax.random.fold_in(key, i))
+        for memory, s, k in zip(self.memories, m, self._keys(key), strict=True):
+            model, s = memory.consolidate(s, model, review, loss, key=k)
             states.append(s)
         return model, tuple(states)
 
@@ -170,9 +195,15 @@ class Chain(Memory):
         """Whether one of them answers in the model's stead."""
         return any(memory.answers for memory in self.memories)
 
-    def _each(self, call: Callable[[Memory, PRNGKeyArray], PyTree], key: PRNGKeyArray) -> tuple[PyTree, ...]:
-        keys = jax.random.split(key, len(self.memories))
-        return tuple(call(memory, k) for memory, k in zip(self.memories, keys, strict=True))
+    def _keys(self, key: PRNGKeyArray) -> list[PRNGKeyArray]:
+        return [key if i == 0 else key_for(key, "memory", i) for i in range(len(self.memories))]
+
+
+def _carried_over(base: PyTree, point: PyTree, kept: PyTree) -> PyTree:
+    """Return the base moved by as much as one memory moved it from its own point of departure."""
+    if kept is point:
+        return base
+    return jax.tree.map(lambda b, p, k: b + (k - p) if eqx.is_inexact_array(b) else b, base, point, kept)
 
 
 def chain(*memories: Memory) -> Chain:

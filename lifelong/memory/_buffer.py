@@ -11,10 +11,10 @@ from lifelong.worlds import Batch, empty_batch, shuffled
 
 Policy = Literal["reservoir", "balanced", "greedy"]
 """'reservoir': every example of the stream equally likely to be held (Vitter 1985, algorithm R).
-'balanced': class-balanced reservoir: a newcomer of a class that was never the largest replaces a random member of the largest
-class, others follow a reservoir within their class (Chrysakis and Moens 2020, algorithm 1).
-'greedy': a newcomer of any class but the largest replaces a random member of the largest; others are dropped once the
-store is full (Prabhu et al. 2020, GDumb's sampler)."""
+'balanced': class-balanced reservoir: a newcomer of a class that was never the largest replaces a random member of the
+largest class, others follow a reservoir within their class (Chrysakis and Moens 2020, algorithm 1).
+'greedy': a newcomer is taken while its class holds less than capacity / classes met, or is new; where the store is full
+it replaces a random member of the largest class (Prabhu et al. 2020, algorithm 1: GDumb's sampler)."""
 
 
 class Buffer(eqx.Module):
@@ -102,19 +102,22 @@ def _by_class(buffer: Buffer, batch: Batch, key: PRNGKeyArray, greedy: bool) -> 
         y, offered, k = example
         taken = jnp.arange(capacity) < filled
         held = jnp.zeros(classes, jnp.int32).at[labels].add(taken.astype(jnp.int32))
-        largest = held == held.max()
-        full = filled >= capacity
+        largest, full = held == held.max(), filled >= capacity
         largest_ever = jnp.where(full, largest_ever | largest.astype(jnp.int32), largest_ever)
         for_victim, for_chance = jax.random.split(k)
-        own = largest[y] if greedy else largest_ever[y] == 1
+        if greedy:
+            own = jnp.bool_(False)
+            welcome = (met_of[y] == 0) | (held[y] * (met_of > 0).sum() < capacity)
+        else:
+            own = full & (largest_ever[y] == 1)
+            welcome = ~own | (jax.random.uniform(for_chance) < held[y] / (met_of[y] + 1.0))
         among = jnp.where(own, labels == y, largest[labels]) & taken
         victim = jax.random.categorical(for_victim, jnp.where(among, 0.0, -jnp.inf))
-        stays = jnp.float32(0.0) if greedy else held[y] / (met_of[y] + 1.0)
-        replaced = jnp.where(own & (jax.random.uniform(for_chance) >= stays), capacity, victim)
-        slot = jnp.where(offered, jnp.where(full, replaced, filled), capacity)
+        enters, one = offered & welcome, offered.astype(jnp.int32)
+        slot = jnp.where(enters, jnp.where(full, victim, filled), capacity)
         labels = labels.at[slot].set(y, mode="drop")
-        one = offered.astype(jnp.int32)
-        return (labels, jnp.minimum(filled + one, capacity), met + one, met_of.at[y].add(one), largest_ever), slot
+        filled = jnp.minimum(filled + enters, capacity)
+        return (labels, filled, met + one, met_of.at[y].add(one), largest_ever), slot
 
     start = (buffer.examples.y, buffer.filled, buffer.met, buffer.met_of, buffer.ever_largest)
     examples = (batch.y, batch.weight > 0, jax.random.split(key, len(batch)))

@@ -15,8 +15,8 @@ from ._base import Loss, Memory, Step, number
 from ._buffer import Buffer, Policy, empty_buffer, insert, sample
 
 Mix = Literal["sum", "concatenate", "by_task"]
-"""How current and replayed losses are put together: 'sum' L_now + β·L_replay (Mammoth's ER), 'concatenate' the mean over
-both batches as one (Avalanche), 'by_task' L_now/k + (1 − 1/k)·L_replay in the k-th task (van de Ven)."""
+"""How current and replayed losses are put together: 'sum' L_now + β·L_replay (Mammoth's ER), 'concatenate' the mean
+over both batches as one (Avalanche), 'by_task' L_now/k + (1 − 1/k)·L_replay in the k-th task (van de Ven)."""
 
 
 class Recalled(NamedTuple):
@@ -119,8 +119,7 @@ class Replay(Memory):
 
     def penalty(self, m: ReplayState, model: PyTree, batch: Batch, recalled: Recalled, loss: Loss) -> Float[Array, ""]:
         """Return the weighted loss on replayed labels plus the distance to stored logits."""
-        of_labels = loss if self.feedback is None else lambda model, batch: self.feedback(model, batch, key=None)[0]
-        total = self._weights(m, batch, recalled)[1] * of_labels(model, recalled.labelled)
+        total = self._weights(m, batch, recalled)[1] * loss(model, recalled.labelled, self.feedback)
         if self.logits is None or recalled.answered is None:
             return total
         distance = ((jax.vmap(model)(recalled.answered.x) - recalled.logits) ** 2).mean(-1)

@@ -3,4 +3,6 @@
 from ._orders import AllAtOnce as AllAtOnce
 from ._orders import Blurred as Blurred
 from ._orders import OneByOne as OneByOne
+from ._recency import Only as Only
+from ._recency import Recency as Recency
 from ._teacher import Teacher as Teacher

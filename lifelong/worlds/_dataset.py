@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32, Int, Integer
 from lifelong.errors import BadInput
 
 PARTS = ("train", "test")
-PURPOSES = (*PARTS, "held out")
+PURPOSES = (*PARTS, "held out", "shuffled labels")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,11 @@ class Dataset:
         """The shape of one example."""
         return self.x_train.shape[1:]
 
+    @property
+    def features(self) -> int:
+        """How many numbers one example has."""
+        return int(np.prod(self.shape))
+
     @cached_property
     def fingerprint(self) -> str:
         """The first 12 hexadecimal digits of the SHA-256 of classes, shapes and values; the name does not count."""
@@ -77,6 +82,16 @@ class Dataset:
                 x, y = x[chosen], y[chosen]
             arrays |= {f"x_{part}": x, f"y_{part}": y}
         return replace(self, **arrays)
+
+    def standardized(self) -> "Dataset":
+        """Return all examples shifted and scaled alike, to mean 0 and standard deviation 1 over the training numbers."""
+        mean, spread = self.x_train.mean(dtype=np.float64), self.x_train.std(dtype=np.float64)
+        scaled = [((x - mean) / (spread or 1.0)).astype(np.float32) for x in (self.x_train, self.x_test)]
+        return replace(self, x_train=scaled[0], x_test=scaled[1])
+
+    def shuffled_labels(self, seed: int = 0) -> "Dataset":
+        """Return the same examples with training labels that mean nothing: the negative control of any learner."""
+        return replace(self, y_train=generator(seed, "shuffled labels").permutation(self.y_train))
 
     def resize(self, side: int) -> "Dataset":
         """Return the images at side × side pixels: smaller by area average, larger by zeros around them.

@@ -1,6 +1,6 @@
 """Incremental streams over any array data set: split by classes, or repeated under a transformation."""
 
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -141,7 +141,7 @@ class Split(Stream):
         self.outputs = classes // tasks if scenario == "domain" else classes
         self.longest = int(np.sort(counts)[-(classes // tasks) :].sum())
 
-    def open(self, *, key: PRNGKeyArray) -> Self:
+    def open(self, *, key: PRNGKeyArray) -> "Split":
         """Draw this lifetime's order of examples and, if shuffled, of classes."""
         for_order, for_seed = jax.random.split(key)
         order = jax.random.permutation(for_order, self.order) if self.shuffle else self.order
@@ -167,10 +167,11 @@ class Split(Stream):
         """Label rows by their class, or by its place within the task where the scenario is 'domain'."""
         if self.scenario == "domain":
             return Batch(x, (jnp.argsort(self.order) % self.outputs)[y], task, weight)
-        allowed = self._task_of()[None, :] == task[:, None] if self.scenario == "task" else None
+        allowed = self.task_of_class()[None, :] == task[:, None] if self.scenario == "task" else None
         return Batch(x, y, task, weight, allowed)
 
-    def _task_of(self) -> Int[Array, " classes"]:
+    def task_of_class(self) -> Int[Array, " classes"]:
+        """Return the task that each class of the data set belongs to."""
         return jnp.argsort(self.order) // self._groups().shape[1]
 
     def papers(self, n: int) -> Pages:
@@ -191,7 +192,7 @@ class SplitPapers(Pages):
         row = jnp.minimum(place, len(self.stream.y_test) - 1)
         y = self.stream.y_test[row]
         weight = (place < len(self.stream.y_test)).astype(jnp.float32)
-        return self.stream.present(self.stream.x_test[row], y, self.stream._task_of()[y], weight)
+        return self.stream.present(self.stream.x_test[row], y, self.stream.task_of_class()[y], weight)
 
 
 class Transformed(Stream):
@@ -222,7 +223,7 @@ class Transformed(Stream):
         self.outputs = len(data.classes) * (1 if scenario == "domain" else tasks)
         self.longest = int(counts.sum())
 
-    def open(self, *, key: PRNGKeyArray) -> Self:
+    def open(self, *, key: PRNGKeyArray) -> "Transformed":
         """Draw this lifetime's transformations and order of examples."""
         for_drawn, for_seed = jax.random.split(key)
         new = (self.transform.draw(key=for_drawn), jax.random.bits(for_seed, (), jnp.uint32))

@@ -1,6 +1,6 @@
 """Transformations of inputs, one for each task."""
 
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,7 +14,7 @@ from lifelong.errors import BadInput
 class Transform(eqx.Module):
     """A family of transformations: `draw` one for each task of a lifetime, `apply` them to rows."""
 
-    def fit(self, shape: tuple[int, ...], tasks: int, identity_first: bool) -> Self:
+    def fit(self, shape: tuple[int, ...], tasks: int, identity_first: bool) -> "Transform":
         """Return this family for inputs of one shape and a number of tasks; raise `BadInput` where it cannot be."""
         raise NotImplementedError
 
@@ -34,12 +34,12 @@ class Permutation(Transform):
     tasks: int = eqx.field(static=True, default=0)
     identity_first: bool = eqx.field(static=True, default=False)
 
-    def fit(self, shape: tuple[int, ...], tasks: int, identity_first: bool) -> Self:
+    def fit(self, shape: tuple[int, ...], tasks: int, identity_first: bool) -> "Permutation":
         """Return this family for inputs of `shape`."""
         features = 1
         for side in shape:
             features *= side
-        return type(self)(features, tasks, identity_first)
+        return Permutation(features, tasks, identity_first)
 
     def draw(self, *, key: PRNGKeyArray) -> Int[Array, "tasks features"]:
         """Draw a permutation of the features for every task."""
@@ -60,11 +60,11 @@ class Rotation(Transform):
     tasks: int = eqx.field(static=True, default=0)
     identity_first: bool = eqx.field(static=True, default=False)
 
-    def fit(self, shape: tuple[int, ...], tasks: int, identity_first: bool) -> Self:
+    def fit(self, shape: tuple[int, ...], tasks: int, identity_first: bool) -> "Rotation":
         """Return this family for images of `shape` (height, width) or (height, width, channels)."""
         if len(shape) not in (2, 3):
             raise BadInput(f"only images can be rotated: inputs of shape {shape} are not (height, width[, channels])")
-        return type(self)(self.low, self.high, tasks, identity_first)
+        return Rotation(self.low, self.high, tasks, identity_first)
 
     def draw(self, *, key: PRNGKeyArray) -> Float[Array, " tasks"]:
         """Draw an angle in degrees for every task."""

@@ -1,6 +1,6 @@
 """What every world can do."""
 
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import PRNGKeyArray
@@ -18,7 +18,7 @@ class World(eqx.Module):
     tasks: eqx.AbstractVar[int]
     outputs: eqx.AbstractVar[int]
 
-    def open(self, *, key: PRNGKeyArray) -> Self:
+    def open(self, *, key: PRNGKeyArray) -> "World":
         """Return this world as one lifetime meets it: its own class order, permutations, order of examples."""
         return self
 

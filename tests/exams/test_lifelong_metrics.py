@@ -282,7 +282,7 @@ def test_reasons_name_the_tasks():
     assert found.reasons[RP] == "no single-task expert: b"
     assert found.reasons[RT] == "trained less than twice: a, b"
     assert FT not in found.reasons
-    assert "before that one is first trained" in assess(life(*TWO[1:])).reasons[FT]
+    assert "before its own first" in assess(life(*TWO[1:])).reasons[FT]
 
 
 def test_pairs_and_matrix_tell_the_same():

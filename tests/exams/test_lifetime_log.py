@@ -31,6 +31,12 @@ def test_rows_become_columns():
     assert_array_equal(log.performance, [0.2, 0.3, 0.4, np.nan, 0.6, 0.7, 0.8])
 
 
+def test_task_numbers_become_names():
+    log = LifetimeLog(np.zeros(2, int), np.array(["train"] * 2), np.array([7, 7]), np.array([0.0, 0.5]))
+    assert record.tasks_of(log) == ("7",)
+    assert_array_equal(preprocess(log)[0].performance, [1, 101])
+
+
 def test_regimes_are_runs_of_one_task_in_one_block_without_missing_numbers():
     found = record.regimes(LifetimeLog.from_rows(ROWS))
     assert [(r.kind, r.task, r.rows.tolist(), r.curve.tolist()) for r in found] == [
@@ -63,6 +69,8 @@ def test_terminal_performance_is_the_last_tenth_of_learning_and_all_of_an_exam(l
         ({"performance": [0.1, np.inf, 0, 0, 0]}, "infinite"),
         ({"performance": [np.nan] * 5}, "at least one performance"),
         ({"performance": [[0.0] * 5]}, "flat arrays"),
+        ({"performance": ["good"] * 5}, "array of numbers"),
+        ({"block": np.array([0, 0, 2, 2, 1], np.uint8)}, "never fall"),
     ],
 )
 def test_a_log_that_makes_no_sense_is_refused(changed, sentence):
@@ -151,7 +159,7 @@ def test_preparing_takes_no_notice_of_scale_and_origin():
         assert_allclose([mine.min(), mine.max()], [1, 101])
 
 
-@pytest.mark.parametrize("runs", [[np.array([])], [np.array([np.nan])], [np.array([0.1, np.inf])], np.ones(3)])
+@pytest.mark.parametrize("runs", [[np.array([])], [np.array([np.nan])], [np.array([0.1, np.inf])], np.ones(3), ["ab"]])
 def test_an_expert_that_cannot_be_used_is_refused(runs):
     with pytest.raises(BadInput, match="expert of 'a'"):
         unwrap(preprocess)(log_of(), {"a": runs})

@@ -126,7 +126,7 @@ def test_more_values_get_scipys_bca_interval_at_the_expanded_level(n, shape):
     assert (found.low, found.high) == pytest.approx((oracle.low, oracle.high), rel=rounding)
 
 
-@pytest.mark.parametrize(("n", "lives"), [(8, 2000), (16, 1500)])
+@pytest.mark.parametrize(("n", "lives"), [(8, 2000), (16, 1200)])
 def test_intervals_cover_the_mean_of_normal_data_as_often_as_they_say(n, lives):
     samples = np.random.default_rng(n).normal(2.0, 3.0, (lives, n))
     intervals = [mean_interval(values) for values in samples]

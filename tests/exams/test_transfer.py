@@ -216,7 +216,7 @@ def test_one_task_has_no_stability_but_a_worst_case():
         (TIMES[:5], BOUNDARIES),  # a time is missing
         (TIMES, BOUNDARIES[:2]),  # a boundary is missing
         (TIMES[::-1].copy(), BOUNDARIES),
-        (np.array([0, 10, 20, 20, 40, 50]), BOUNDARIES),
+        (np.array([0, 10, 20, 30, 30, 50]), BOUNDARIES),
         (TIMES, np.array([35, 20, 50])),
         (TIMES, np.array([20, 25, 50])),  # no exam between 20 and 25
         (TIMES, np.array([-5, 20, 50])),  # no exam before the first boundary

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Install the libraries that lifelong is measured against, each in an environment of its own: .peers/avalanche.
+#
+#   benchmarks/install_peers.sh [PYTHON]      PYTHON (3.11 unless given) makes the environment
+#
+# Running it again installs only what is missing. Only torch's CPU build is wanted; where pip's index does not offer it,
+# set PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu.
+set -euo pipefail
+
+python=${1:-python3.11}
+root=$(cd "$(dirname "$0")/.." && pwd)
+home=$root/.peers/avalanche
+
+say() { printf '==> %s\n' "$*"; }
+
+if [ -x "$home/bin/python" ]; then
+    say "environment: $home (already there)"
+else
+    say "environment: $home"
+    "$python" -m venv "$home"
+fi
+
+pip=("$home/bin/python" -m pip --disable-pip-version-check install --quiet)
+
+say "torch 2.13.0"
+"${pip[@]}" torch==2.13.0
+
+# The CUDA build of torchvision refuses the CPU build of torch, though Avalanche only needs its Python half: no
+# dependencies, and a module that names the compiled operators torchvision asks for at import.
+say "torchvision 0.28.0, without its dependencies, and the module 'torchvision_without_cuda'"
+"${pip[@]}" --no-deps torchvision==0.28.0
+site=$("$home/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+cat > "$site/torchvision_without_cuda.py" <<'PYTHON'
+from torch.library import Library
+
+operators = Library("torchvision", "DEF")
+operators.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+operators.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+PYTHON
+
+say "avalanche-lib 0.6.0"
+"${pip[@]}" avalanche-lib==0.6.0
+
+say "checking that it imports"
+"$home/bin/python" - <<'PYTHON'
+import torchvision_without_cuda  # noqa: F401
+
+import avalanche
+import torch
+
+print(f"    avalanche {avalanche.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+PYTHON

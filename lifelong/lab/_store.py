@@ -1,0 +1,126 @@
+"""Where raw results are kept: one folder a configuration, one file an arm, more seeds added as they are lived."""
+
+import hashlib
+import inspect
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+import lifelong
+from lifelong.errors import BadFile
+from lifelong.life import write_atomically
+
+from ._folders import default_folder
+from ._study import Settings, Study
+
+
+@dataclass(frozen=True)
+class Store:
+    """The results of one study under one configuration."""
+
+    folder: Path
+
+    def prepare(self) -> None:
+        """Make the folder; raise `BadFile` where it cannot be written to."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe = self.folder / f".{os.getpid()}.probe"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise BadFile(
+                f"results cannot be written to '{self.folder}': {error.strerror}; choose another folder with --out"
+            ) from error
+
+    @classmethod
+    def of(cls, study: Study, settings: Settings, out: Path | None = None) -> "Store":
+        """Return the store of a configuration: its folder is named by study and content of the configuration."""
+        return cls((out or default_folder()) / study.slug / address(study, settings))
+
+    def path(self, arm: str) -> Path:
+        """Return the file of an arm's raw record."""
+        return self.folder / f"{arm}.nc"
+
+    def load(self, arm: str) -> xr.Dataset | None:
+        """Return an arm's raw record, or None where it was not lived; raise `BadFile` where the file is corrupt."""
+        path = self.path(arm)
+        if not path.exists():
+            return None
+        try:
+            with xr.open_dataset(path, engine="h5netcdf") as stored:
+                return stored.load()
+        except (OSError, ValueError, KeyError) as error:
+            raise BadFile(f"'{path}' is not a readable result ({error}); it was left as it is: move it away") from error
+
+    def add(self, arm: str, lives: xr.Dataset) -> xr.Dataset:
+        """Store lives beside those of other seeds already there; return them all, sorted by seed."""
+        stored = self.load(arm)
+        if stored is not None:
+            lives = xr.concat([stored, lives], "seed", data_vars="minimal", coords="minimal", compat="override",
+                              join="override", combine_attrs="override").sortby("seed")
+        temporary = self.folder / f".{arm}.{os.getpid()}.nc"
+        try:
+            lives.to_netcdf(temporary, engine="h5netcdf")
+            write_atomically(self.path(arm), temporary.read_bytes())
+        finally:
+            temporary.unlink(missing_ok=True)
+        return lives
+
+    def checkpoint(self, arm: str, purpose: str) -> Path:
+        """Return where an unfinished life of an arm is saved."""
+        return self.folder / "unfinished" / f"{arm}.{purpose}.safetensors"
+
+    def write_json(self, name: str, content: Any) -> Path:
+        """Write a small file of plain values."""
+        write_atomically(self.folder / name, json.dumps(content, indent=1, default=_plain).encode())
+        return self.folder / name
+
+    def read_json(self, name: str) -> Any:
+        """Read one back; None where it is not there."""
+        path = self.folder / name
+        try:
+            return json.loads(path.read_text()) if path.exists() else None
+        except ValueError as error:
+            raise BadFile(f"'{path}' is not readable JSON ({error}); it was left as it is: move it away") from error
+
+
+def missing_seeds(stored: xr.Dataset | None, seeds: Sequence[int]) -> list[int]:
+    """Return the seeds that were not lived yet."""
+    there = set() if stored is None else set(stored.seed.values.tolist())
+    return [seed for seed in seeds if seed not in there]
+
+
+def address(study: Study, settings: Settings) -> str:
+    """Return a short hash of what a result depends on, but for seeds: the study's own source and its settings."""
+    content = {name: value for name, value in settings.items() if name != "seeds"}
+    source = inspect.getsource(sys.modules[inspect.getmodule(study.lifetime).__name__])
+    return _short(json.dumps(content, sort_keys=True, default=str) + source)
+
+
+@cache
+def code_fingerprint() -> str:
+    """Return a short hash of the library's source; a stored result with another one may be stale."""
+    root = Path(lifelong.__file__).parent
+    return _short("".join(path.read_text() for path in sorted(root.rglob("*.py"))))
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)

@@ -1,0 +1,194 @@
+"""A study: one paper's mechanism, its baseline, a knock-out, controls, and a claim declared before it is run."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import xarray as xr
+
+from lifelong.errors import BadInput, UnknownName
+from lifelong.life import Progress
+
+from ._catalogue import Entry, entry
+from ._verdict import Claim, Control, check_names
+
+Role = Literal["method", "baseline", "knock-out", "positive control", "negative control", "variant"]
+
+Values = Mapping[str, Mapping[str, np.ndarray]]
+"""Arm → measure → one value per seed."""
+
+
+class Settings(Mapping[str, Any]):
+    """Named settings, read as attributes: `settings.per_class`."""
+
+    def __init__(self, values: Mapping[str, Any]):
+        self._values = dict(values)
+
+    def __getattr__(self, name: str) -> Any:
+        values = self.__dict__.get("_values", {})
+        if name not in values:
+            raise UnknownName("setting", name, values)
+        return values[name]
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{k}={v!r}' for k, v in self.items())})"
+
+    def changed(self, changes: Mapping[str, Any]) -> "Settings":
+        """Return these settings with some changed.
+
+        A text is read as the type of the setting it replaces. Raises `UnknownName` for a setting that does not exist,
+        `BadInput` for a value of another type.
+        """
+        for name in changes:
+            if name not in self._values:
+                raise UnknownName("setting", name, self._values)
+        return Settings({**self._values, **{n: _like(n, v, self._values[n]) for n, v in changes.items()}})
+
+
+def _like(name: str, value: Any, old: Any) -> Any:
+    """Return a value in the type of the one it replaces."""
+    kind = type(old)
+    try:
+        if kind is bool and isinstance(value, str):
+            return {"true": True, "false": False}[value.lower()]
+        if kind is int and float(value) != int(float(value)):
+            raise ValueError
+        return int(float(value)) if kind is int else kind(value)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"the setting '{name}' is a {kind.__name__} such as {old!r}, and '{value}' is none") from error
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Values of one hyperparameter, by its path as in `live(sweep=…)`; the best on tuning seeds is then evaluated.
+
+    A grid of one value fixes the hyperparameter, in the same compiled program as grids of several.
+    """
+
+    path: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of living in a study.
+
+    Args:
+        role: what the arm is for.
+        note: what it does, in a few words.
+        build: whatever the study's lifetime needs to build it, often a function of the settings that returns a memory.
+        tune: the hyperparameter chosen on tuning seeds.
+        like: an arm that shares this arm's compiled program; the two are run one after the other.
+    """
+
+    role: Role
+    note: str
+    build: Any = None
+    tune: Grid | None = None
+    like: str | None = None
+
+
+class Lifetime(Protocol):
+    """How an arm lives: pure but for progress and checkpoints, all randomness from the seeds."""
+
+    def __call__(
+        self,
+        arm: Arm,
+        settings: Settings,
+        *,
+        seeds: Sequence[int],
+        sweep: Mapping[str, Sequence[float]],
+        progress: Progress,
+        checkpoint: Any,
+    ) -> xr.Dataset:
+        """Return the raw record of the arm's lives, with a `seed` dimension (after the swept one)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Study:
+    """A paper that runs.
+
+    Args:
+        slug: its name in the catalogue, which holds title, year and claim in words.
+        question: what is asked, in one sentence.
+        arms: the ways of living that are compared.
+        lifetime: lives one arm.
+        measures: named scalars per seed, computed afterwards from an arm's raw record.
+        claim: what is claimed, declared before it is run.
+        controls: sanity conditions; where one fails the study is broken.
+        secondary: further claims, reported beside the first and without weight in the verdict.
+        settings: defaults of everything that can be set.
+        budgets: changes of the settings by name of the budget; 'smoke', 'quick' and 'full' must be there.
+        across: measures that need several arms; it returns more arms and measures.
+        simplified: what the miniature leaves out or shrinks.
+        tuning_seeds: seeds for choosing hyperparameters, disjoint from those of evaluation (0, 1, 2 …).
+        tune_on: the measure by which they are chosen.
+        curve: the raw variable a report draws over exams, and the one it draws as a task matrix.
+    """
+
+    slug: str
+    question: str
+    arms: Mapping[str, Arm]
+    lifetime: Lifetime
+    measures: Mapping[str, Callable[[xr.Dataset], xr.DataArray]]
+    claim: Claim
+    settings: Mapping[str, Any]
+    budgets: Mapping[str, Mapping[str, Any]]
+    controls: tuple[Control, ...] = ()
+    secondary: tuple[Claim, ...] = ()
+    across: Callable[[Mapping[str, xr.Dataset]], Mapping[str, Mapping[str, xr.DataArray]]] | None = None
+    simplified: str = ""
+    tuning_seeds: tuple[int, ...] = (1000, 1001, 1002, 1003)
+    tune_on: str | None = None
+    curve: str = "accuracy"
+    derived: tuple[str, ...] = field(default=())
+
+    def __post_init__(self):
+        entry(self.slug)
+        check_names(self.claim, self.controls, [*self.arms, *self.derived])
+        for arm in self.arms.values():
+            if arm.like is not None and arm.like not in self.arms:
+                raise UnknownName("arm", arm.like, self.arms)
+        if missing := {"smoke", "quick", "full"} - set(self.budgets):
+            raise BadInput(f"the study '{self.slug}' has no budget '{sorted(missing)[0]}'")
+        if "seeds" not in self.settings:
+            raise BadInput(f"the settings of the study '{self.slug}' must say how many seeds it needs by default")
+
+    @property
+    def paper(self) -> Entry:
+        """The paper, as the catalogue has it."""
+        return entry(self.slug)
+
+    def configured(self, budget: str = "full", changes: Mapping[str, Any] | None = None) -> Settings:
+        """Return the settings of a budget, with changes; raise `UnknownName` or `BadInput` for bad ones."""
+        if budget not in self.budgets:
+            raise UnknownName("budget", budget, self.budgets)
+        settings = Settings({**self.settings, **self.budgets[budget]}).changed(changes or {})
+        if not 1 <= settings.seeds < min(self.tuning_seeds):
+            raise BadInput(f"a study needs between 1 and {min(self.tuning_seeds) - 1} seeds, not {settings.seeds}")
+        return settings
+
+    def measured(self, lives: Mapping[str, xr.Dataset]) -> dict[str, dict[str, np.ndarray]]:
+        """Return every measure of every arm, one value per seed, diverged seeds as NaN."""
+        values: dict[str, dict[str, np.ndarray]] = {
+            arm: {name: _per_seed(measure(life)) for name, measure in self.measures.items()}
+            for arm, life in lives.items()
+        }
+        for arm, measures in (self.across(lives) if self.across else {}).items():
+            values.setdefault(arm, {}).update({name: _per_seed(value) for name, value in measures.items()})
+        return values
+
+
+def _per_seed(value: xr.DataArray) -> np.ndarray:
+    return np.asarray(value.transpose("seed"), np.float64)
