@@ -5,6 +5,10 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Number = Float[Array, ""] | float
+"""A hyperparameter that can be swept: given as a float, held as an array leaf."""
 
 
 def number(default: float) -> Any:

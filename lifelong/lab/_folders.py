@@ -32,7 +32,9 @@ def recorded(folder: Path) -> Recorded:
     if manifest is None:
         raise BadFile(f"'{folder}' is not the folder of a run: it has no manifest.json")
     try:
-        return Recorded(folder, manifest["study"], manifest["budget"], manifest["settings"], _read(folder / "verdict.json"))
+        return Recorded(
+            folder, manifest["study"], manifest["budget"], manifest["settings"], _read(folder / "verdict.json")
+        )
     except (KeyError, TypeError) as error:
         raise BadFile(f"'{folder / 'manifest.json'}' is not the manifest of a run: no {error}") from error
 

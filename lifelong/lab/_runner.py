@@ -89,7 +89,9 @@ def run(
     store.prepare()
     seeds = tuple(range(settings.seeds))
     store.write_json("manifest.json", {"study": study.slug, "budget": budget, "settings": dict(settings)})
-    job = _Job(study, settings, store, seeds, force, news)
+    for name in chosen if force else ():
+        store.forget(name)
+    job = _Job(study, settings, store, seeds, news)
     lives = job.live_all(chosen)
     return assess(study, budget, settings, store, {name: lives[name] for name in chosen})
 
@@ -109,7 +111,9 @@ def weigh(study: Study, budget: str, settings: Settings, store: Store, lives: Ma
     return Run(study, budget, settings, store, lives, measures, verdict, secondary)
 
 
-def stored(study: Study, budget: str = "full", *, changes: Mapping[str, Any] | None = None, out: Path | None = None) -> Run:
+def stored(
+    study: Study, budget: str = "full", *, changes: Mapping[str, Any] | None = None, out: Path | None = None
+) -> Run:
     """Return a run from stored lives alone, and change nothing; raise `BadInput` where some are missing."""
     settings = study.configured(budget, changes)
     store = Store.of(study, settings, out)
@@ -121,7 +125,9 @@ def stored(study: Study, budget: str = "full", *, changes: Mapping[str, Any] | N
             f"the arm '{missing[0]}' of '{study.slug}' has not been lived under the budget '{budget}'; "
             f"run it with: lifelong run {study.slug} --budget {budget}"
         )
-    return weigh(study, budget, settings, store, {n: life.sel(seed=seeds) for n, life in lives.items() if life is not None})
+    return weigh(
+        study, budget, settings, store, {n: life.sel(seed=seeds) for n, life in lives.items() if life is not None}
+    )
 
 
 def _chosen(study: Study, arms: Sequence[str] | None) -> list[str]:
@@ -139,7 +145,6 @@ class _Job:
     settings: Settings
     store: Store
     seeds: tuple[int, ...]
-    force: bool
     news: News
 
     def __post_init__(self):
@@ -153,22 +158,22 @@ class _Job:
         with ThreadPoolExecutor(WORKERS) as pool:
             futures = [pool.submit(self._live_group, group) for group in groups.values()]
             try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-            except KeyboardInterrupt:
+                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+            except BaseException as fault:
                 self.stop.set()
-                raise Interrupted from None
-            finally:
-                if any(future.done() and future.exception() for future in futures):
-                    self.stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                if isinstance(fault, KeyboardInterrupt):
+                    raise Interrupted from None
+                raise
         return {name: life for future in futures for name, life in future.result().items()}
 
     def _live_group(self, names: Sequence[str]) -> dict[str, xr.Dataset]:
         return {name: self._live_arm(name) for name in names}
 
     def _live_arm(self, name: str) -> xr.Dataset:
-        arm, known = self.study.arms[name], None if self.force else self.store.load(name)
-        if self.force:
-            self.store.path(name).unlink(missing_ok=True)
+        arm, known = self.study.arms[name], self.store.load(name)
         missing = missing_seeds(known, self.seeds)
         if missing:
             known = self.store.add(name, self._live(name, arm, missing, known))
@@ -203,9 +208,9 @@ class _Job:
                 raise KeyboardInterrupt
             self.news(name, doing, moment)
 
+        if self.stop.is_set():
+            raise Interrupted
         checkpoint = self.store.checkpoint(name, doing)
-        if self.force:
-            checkpoint.unlink(missing_ok=True)
         life = self.study.lifetime(
             arm, self.settings, seeds=seeds, sweep=sweep, progress=progress, checkpoint=checkpoint
         )

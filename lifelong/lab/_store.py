@@ -64,8 +64,15 @@ class Store:
         """Store lives beside those of other seeds already there; return them all, sorted by seed."""
         stored = self.load(arm)
         if stored is not None:
-            lives = xr.concat([stored, lives], "seed", data_vars="minimal", coords="minimal", compat="override",
-                              join="override", combine_attrs="override").sortby("seed")
+            lives = xr.concat(
+                [stored, lives],
+                "seed",
+                data_vars="minimal",
+                coords="minimal",
+                compat="override",
+                join="override",
+                combine_attrs="override",
+            ).sortby("seed")
         temporary = self.folder / f".{arm}.{os.getpid()}.nc"
         try:
             lives.to_netcdf(temporary, engine="h5netcdf")
@@ -77,6 +84,11 @@ class Store:
     def checkpoint(self, arm: str, purpose: str) -> Path:
         """Return where an unfinished life of an arm is saved."""
         return self.folder / "unfinished" / f"{arm}.{purpose}.safetensors"
+
+    def forget(self, arm: str) -> None:
+        """Remove what was lived of an arm, finished or not."""
+        for path in (self.path(arm), *(self.folder / "unfinished").glob(f"{arm}.*.safetensors")):
+            path.unlink(missing_ok=True)
 
     def write_json(self, name: str, content: Any) -> Path:
         """Write a small file of plain values."""

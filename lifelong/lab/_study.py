@@ -1,7 +1,10 @@
 """A study: one paper's mechanism, its baseline, a knock-out, controls, and a claim declared before it is run."""
 
+import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -59,12 +62,12 @@ def _like(name: str, value: Any, old: Any) -> Any:
     """Return a value in the type of the one it replaces."""
     kind = type(old)
     try:
-        if kind is bool and isinstance(value, str):
-            return {"true": True, "false": False}[value.lower()]
+        if kind is bool:
+            return {"true": True, "false": False}[str(value).lower()]
         if kind is int and float(value) != int(float(value)):
             raise ValueError
         return int(float(value)) if kind is int else kind(value)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise BadInput(f"the setting '{name}' is a {kind.__name__} such as {old!r}, and '{value}' is none") from error
 
 
@@ -156,19 +159,44 @@ class Study:
 
     def __post_init__(self):
         entry(self.slug)
-        check_names(self.claim, self.controls, [*self.arms, *self.derived])
-        for arm in self.arms.values():
-            if arm.like is not None and arm.like not in self.arms:
-                raise UnknownName("arm", arm.like, self.arms)
+        self._check_arms()
         if missing := {"smoke", "quick", "full"} - set(self.budgets):
             raise BadInput(f"the study '{self.slug}' has no budget '{sorted(missing)[0]}'")
         if "seeds" not in self.settings:
             raise BadInput(f"the settings of the study '{self.slug}' must say how many seeds it needs by default")
+        for changes in self.budgets.values():
+            if unknown := set(changes) - set(self.settings):
+                raise UnknownName("setting", sorted(unknown)[0], self.settings)
+
+    def _check_arms(self) -> None:
+        """See that claims, controls, shared programs and tuning name arms and measures that exist."""
+        arms, measures = [*self.arms, *self.derived], None if self.across else self.measures
+        check_names(self.claim, self.controls, arms, measures)
+        for claim in self.secondary:
+            check_names(claim, (), arms, measures)
+        for arm in self.arms.values():
+            if arm.like is not None and arm.like not in self.arms:
+                raise UnknownName("arm", arm.like, self.arms)
+            if arm.tune is not None and self.tuned_by not in self.measures:
+                raise UnknownName("measure to tune on", self.tuned_by, self.measures)
 
     @property
     def paper(self) -> Entry:
         """The paper, as the catalogue has it."""
         return entry(self.slug)
+
+    @property
+    def module(self) -> ModuleType | None:
+        """The module that declares it: its place among the studies, or where the lifetime of a study of your own is."""
+        place = sys.modules.get(f"lifelong.studies.{self.paper.family}.{self.slug.replace('-', '_')}")
+        if getattr(place, "study", None) is self:
+            return place
+        return sys.modules.get(getattr(self.lifetime, "__module__", ""))
+
+    @property
+    def tuned_by(self) -> str:
+        """The measure by which hyperparameters are chosen: the claim's, unless stated."""
+        return self.tune_on or self.claim.on
 
     def configured(self, budget: str = "full", changes: Mapping[str, Any] | None = None) -> Settings:
         """Return the settings of a budget, with changes; raise `UnknownName` or `BadInput` for bad ones."""
@@ -179,15 +207,29 @@ class Study:
             raise BadInput(f"a study needs between 1 and {min(self.tuning_seeds) - 1} seeds, not {settings.seeds}")
         return settings
 
+    def command(self, budget: str, settings: Settings) -> str:
+        """Return the command line that lives this study under a budget with these settings."""
+        changed = {name: v for name, v in settings.items() if v != self.configured(budget)[name]}
+        words = [f"--set {name}={shlex.quote(str(value))}" for name, value in changed.items()]
+        return " ".join(["lifelong run", self.slug, "--budget", budget, *words])
+
     def measured(self, lives: Mapping[str, xr.Dataset]) -> dict[str, dict[str, np.ndarray]]:
-        """Return every measure of every arm, one value per seed, diverged seeds as NaN."""
+        """Return every measure of every arm, one value per seed, diverged seeds as NaN.
+
+        What needs several arms is measured only where all arms were lived.
+        """
         values: dict[str, dict[str, np.ndarray]] = {
-            arm: {name: _per_seed(measure(life)) for name, measure in self.measures.items()}
-            for arm, life in lives.items()
+            arm: {name: _per_seed(self.measure(name, life)) for name in self.measures} for arm, life in lives.items()
         }
-        for arm, measures in (self.across(lives) if self.across else {}).items():
+        across = self.across(lives) if self.across and set(self.arms) <= set(lives) else {}
+        for arm, measures in across.items():
             values.setdefault(arm, {}).update({name: _per_seed(value) for name, value in measures.items()})
         return values
+
+    def measure(self, name: str, life: xr.Dataset) -> xr.DataArray:
+        """Return one measure of an arm's raw record; NaN for lanes that diverged, whatever the measure makes of them."""
+        value = self.measures[name](life)
+        return value.where(life.diverged_at < 0) if "diverged_at" in life else value
 
 
 def _per_seed(value: xr.DataArray) -> np.ndarray:

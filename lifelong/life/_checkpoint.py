@@ -49,7 +49,7 @@ def load_checkpoint(path: Path, life: str) -> dict[str, np.ndarray]:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError, ValueError) as error:
         raise BadFile(f"'{path}' is not a readable checkpoint ({error}); it was left as it is: move it away") from error
     if metadata.get("format") != FORMAT:

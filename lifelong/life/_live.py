@@ -150,7 +150,10 @@ class _Run:
     def _life(self, interrupted: bool) -> Life:
         """Gather what was lived."""
         times = sorted(t for t in self.sittings if t <= self.step)
-        results = [Result.diverged if at >= 0 else Result.interrupted if interrupted else Result.finished for at in self.diverged]
+        results = [
+            Result.diverged if at >= 0 else Result.interrupted if interrupted else Result.finished
+            for at in self.diverged
+        ]
         return Life(
             dims=self.lanes.dims,
             exams=_join(self.exams, np.stack),

@@ -67,7 +67,12 @@ def begin(parts: Parts, key: PRNGKeyArray, _: None) -> LifeState:
 
 @_per_lane
 def advance(
-    parts: Parts, key: PRNGKeyArray, state: LifeState, start: Int[Array, ""], stop: Int[Array, ""], every: Int[Array, ""]
+    parts: Parts,
+    key: PRNGKeyArray,
+    state: LifeState,
+    start: Int[Array, ""],
+    stop: Int[Array, ""],
+    every: Int[Array, ""],
 ) -> tuple[LifeState, dict[str, Array], Bool[Array, ""]]:
     """Live steps `start` … `stop`−1; return the state, the infos of every `every`-th step, and whether all is finite."""
     world = parts.world.open(key=key_for(key, "world"))

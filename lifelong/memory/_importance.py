@@ -1,6 +1,5 @@
 """How important each weight is to what has been learned: estimates over all examples of a task."""
 
-from collections.abc import Callable
 from typing import Literal
 
 import equinox as eqx
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from lifelong.errors import BadInput
-from lifelong.feedback import cross_entropy_of, permitted
+from lifelong.feedback import cross_entropy_of
 from lifelong.worlds import Batch, Pages
 
 from ._base import Loss

@@ -37,12 +37,12 @@ class MLP(eqx.Module):
         key: PRNGKeyArray,
     ):
         if min(inputs, outputs, width) < 1 or depth < 0:
-            raise BadInput(f"an MLP needs positive sizes: inputs={inputs}, outputs={outputs}, width={width}, depth={depth}")
+            raise BadInput(
+                f"an MLP needs positive sizes: inputs={inputs}, outputs={outputs}, width={width}, depth={depth}"
+            )
         sizes = [inputs, *[width] * depth]
         *hidden_keys, head_key = jax.random.split(key, depth + 1)
-        self.hidden = tuple(
-            eqx.nn.Linear(n, m, key=k) for n, m, k in zip(sizes, sizes[1:], hidden_keys, strict=False)
-        )
+        self.hidden = tuple(eqx.nn.Linear(n, m, key=k) for n, m, k in zip(sizes, sizes[1:], hidden_keys, strict=False))
         self.head = eqx.nn.Linear(sizes[-1], outputs, use_bias=head_bias, key=head_key)
         self.activation = activation
 

@@ -17,5 +17,7 @@ def load(slug: str) -> "Study":
     """
     paper = entry(slug)
     if paper.status != "ready":
-        raise BadInput(f"the study '{slug}' is planned but not written yet; `lifelong list --status ready` shows those that run")
+        raise BadInput(
+            f"the study '{slug}' is planned but not written yet; `lifelong list --status ready` shows those that run"
+        )
     return import_module(f"lifelong.studies.{paper.family}.{slug.replace('-', '_')}").study

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from lifelong.errors import BadInput
-from lifelong.recipe import number
+from lifelong.recipe import Number, number
 from lifelong.worlds import Lesson, Mixture
 
 from ._teacher import Teacher
@@ -35,9 +35,9 @@ class Recency(Teacher):
             phase), and being drawn resets it.
     """
 
-    rehearsal: Float[Array, ""] = number(1 / 3)
-    exponent: Float[Array, ""] = number(1.0)
-    rate: Float[Array, ""] = number(0.0)
+    rehearsal: Number = number(1 / 3)
+    exponent: Number = number(1.0)
+    rate: Number = number(0.0)
     tasks: int = eqx.field(static=True, default=10)
     steps: int = eqx.field(static=True, default=100)
     form: Literal["quantity", "encounter"] = eqx.field(static=True, default="quantity")

@@ -1,18 +1,38 @@
-"""Where experience comes from."""
+"""Where experience comes from. Names are loaded when first used, so that looking for data never waits for JAX."""
 
-from ._batch import Batch as Batch
-from ._batch import Lesson as Lesson
-from ._batch import Mixture as Mixture
-from ._batch import empty_batch as empty_batch
-from ._shuffle import shuffled as shuffled
-from ._sources import Dataset as Dataset
-from ._sources import dataset as dataset
-from ._stream import Scenario as Scenario
-from ._stream import Split as Split
-from ._stream import Stream as Stream
-from ._stream import Transformed as Transformed
-from ._transforms import Transform as Transform
-from ._transforms import permutation as permutation
-from ._transforms import rotation as rotation
-from ._world import Pages as Pages
-from ._world import World as World
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._batch import Batch as Batch
+    from ._batch import Lesson as Lesson
+    from ._batch import Mixture as Mixture
+    from ._batch import empty_batch as empty_batch
+    from ._shuffle import shuffled as shuffled
+    from ._sources import Dataset as Dataset
+    from ._sources import dataset as dataset
+    from ._stream import Scenario as Scenario
+    from ._stream import Split as Split
+    from ._stream import Stream as Stream
+    from ._stream import Transformed as Transformed
+    from ._transforms import Transform as Transform
+    from ._transforms import permutation as permutation
+    from ._transforms import rotation as rotation
+    from ._world import Pages as Pages
+    from ._world import World as World
+
+_HOMES = {
+    "_batch": ("Batch", "Lesson", "Mixture", "empty_batch"),
+    "_shuffle": ("shuffled",),
+    "_sources": ("Dataset", "dataset"),
+    "_stream": ("Scenario", "Split", "Stream", "Transformed"),
+    "_transforms": ("Transform", "permutation", "rotation"),
+    "_world": ("Pages", "World"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f".{home}", __name__), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -84,7 +84,7 @@ class Stream(World):
 
     def review(self, task: Int[Array, ""], n: int) -> Pages:
         """Return every training example of one task, in pages of `n`."""
-        return Review(self, task, n, -(-self.longest // n))
+        return Review(stream=self, task=task, size=n, count=-(-self.longest // n))
 
     def papers(self, n: int) -> Pages:
         """Return the test examples of all tasks, in pages of `n`."""
@@ -133,7 +133,9 @@ class Split(Stream):
         data, counts = self._load(source, tasks, scenario)
         classes = len(data.classes)
         if classes % tasks:
-            raise BadInput(f"{classes} classes cannot be dealt evenly over {tasks} tasks; choose a divisor of {classes}")
+            raise BadInput(
+                f"{classes} classes cannot be dealt evenly over {tasks} tasks; choose a divisor of {classes}"
+            )
         if order is not None and sorted(order) != list(range(classes)):
             raise BadInput(f"the class order must name each of 0 … {classes - 1} once, and it is {order}")
         self.order = jnp.asarray(range(classes) if order is None else order, jnp.int32)
@@ -176,7 +178,7 @@ class Split(Stream):
 
     def papers(self, n: int) -> Pages:
         """Return the test rows once; each belongs to the task of its class."""
-        return SplitPapers(self, n, -(-len(self.y_test) // n))
+        return SplitPapers(stream=self, size=n, count=-(-len(self.y_test) // n))
 
 
 class SplitPapers(Pages):
@@ -248,7 +250,7 @@ class Transformed(Stream):
 
     def papers(self, n: int) -> Pages:
         """Return the test rows once for every task."""
-        return TransformedPapers(self, n, self.tasks * -(-len(self.y_test) // n))
+        return TransformedPapers(stream=self, size=n, count=self.tasks * -(-len(self.y_test) // n))
 
 
 class TransformedPapers(Pages):

@@ -69,11 +69,15 @@ study = Study(
     arms={
         "power-law": Arm("method", "need ∝ 1/lag", ({"exponent": 1.0, "rate": 0.0}, Nothing)),
         "exponential": Arm("baseline", "need ∝ exp(−lag)", ({"exponent": 0.0, "rate": 1.0}, Nothing), like="power-law"),
-        "uniform": Arm("variant", "all earlier tasks alike", ({"exponent": 0.0, "rate": 0.0}, Nothing), like="power-law"),
+        "uniform": Arm(
+            "variant", "all earlier tasks alike", ({"exponent": 0.0, "rate": 0.0}, Nothing), like="power-law"
+        ),
         "last-only": Arm("variant", "the last task only", ({"exponent": 0.0, "rate": 50.0}, Nothing), like="power-law"),
         "reversed": Arm("variant", "need ∝ lag", ({"exponent": -1.0, "rate": 0.0}, Nothing), like="power-law"),
         "none": Arm("knock-out", "the same steps on the current task", ({"rehearsal": 0.0}, Nothing), like="power-law"),
-        "ewc": Arm("baseline", "no rehearsal, EWC", ({"rehearsal": 0.0}, EWC), Grid(STRENGTH, (1.0, 10.0, 100.0, 1000.0))),
+        "ewc": Arm(
+            "baseline", "no rehearsal, EWC", ({"rehearsal": 0.0}, EWC), Grid(STRENGTH, (1.0, 10.0, 100.0, 1000.0))
+        ),
         "si": Arm("baseline", "no rehearsal, SI", ({"rehearsal": 0.0}, SI), Grid(STRENGTH, (0.1, 1.0, 10.0, 100.0))),
         "joint": Arm("positive control", "all tasks mixed from the start", ({}, Nothing)),
         "shuffled-labels": Arm("negative control", "labels that mean nothing", ({}, Nothing), like="power-law"),
@@ -100,15 +104,35 @@ study = Study(
         Control("shuffled-labels", "final_accuracy", at_least=0.05, at_most=0.15, because="chance is 1 in 10"),
     ),
     secondary=(
-        Claim("power-law", "uniform", "final_accuracy", sentence="Power-law beats uniform rehearsal on the plain average."),
-        Claim("power-law", "uniform", "need_weighted_accuracy",
-              sentence="Power-law beats uniform rehearsal where tasks count as they are needed."),
+        Claim(
+            "power-law", "uniform", "final_accuracy", sentence="Power-law beats uniform rehearsal on the plain average."
+        ),
+        Claim(
+            "power-law",
+            "uniform",
+            "need_weighted_accuracy",
+            sentence="Power-law beats uniform rehearsal where tasks count as they are needed.",
+        ),
         Claim("power-law", "ewc", "final_accuracy", sentence="Power-law rehearsal is at least as good as tuned EWC."),
         Claim("power-law", "si", "final_accuracy", sentence="Power-law rehearsal is at least as good as tuned SI."),
-        Claim("power-law", "none", "facilitation", sentence="Later tasks are learned faster, more so than without rehearsal."),
+        Claim(
+            "power-law",
+            "none",
+            "facilitation",
+            sentence="Later tasks are learned faster, more so than without rehearsal.",
+        ),
     ),
-    settings={"world": "digits", "seeds": 16, "per_class": 40, "tasks": 12, "epochs": 2, "rehearsed": 0.5, "batch": 20,
-              "width": 64, "learning_rate": 0.05},
+    settings={
+        "world": "digits",
+        "seeds": 16,
+        "per_class": 40,
+        "tasks": 12,
+        "epochs": 2,
+        "rehearsed": 0.5,
+        "batch": 20,
+        "width": 64,
+        "learning_rate": 0.05,
+    },
     budgets={"smoke": {"seeds": 2, "tasks": 4, "per_class": 20}, "quick": {"seeds": 8, "tasks": 6}, "full": {}},
     simplified="Twelve permutations of 8×8 digits, 400 examples each and half as many rehearsed, two epochs, one hidden layer of "
     "64 units. Lags count phases since a task's introduction (the quantity form). Faster learning of later tasks is read "

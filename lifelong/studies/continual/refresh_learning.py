@@ -67,11 +67,17 @@ study = Study(
         "finetune": Arm(
             "baseline", "no memory", partial(remembering, labels=0.0, logits=0.0), UNDISTURBED, like="refresh"
         ),
-        "joint": Arm("positive control", "all classes at once", partial(remembering, labels=0.0, logits=0.0), UNDISTURBED),
-        "er": Arm("baseline", "replays labels", partial(remembering, labels=1.0, logits=0.0), UNDISTURBED, like="refresh"),
+        "joint": Arm(
+            "positive control", "all classes at once", partial(remembering, labels=0.0, logits=0.0), UNDISTURBED
+        ),
+        "er": Arm(
+            "baseline", "replays labels", partial(remembering, labels=1.0, logits=0.0), UNDISTURBED, like="refresh"
+        ),
         "der++": Arm("baseline", "replays labels and stored logits", remembering, UNDISTURBED, like="refresh"),
         "refresh": Arm("method", "DER++, unlearning as the repository does", remembering, SIZES),
-        "refresh-paper": Arm("variant", "DER++, unlearning as the paper writes", partial(remembering, form="paper"), STEPS),
+        "refresh-paper": Arm(
+            "variant", "DER++, unlearning as the paper writes", partial(remembering, form="paper"), STEPS
+        ),
         "random-direction": Arm(
             "knock-out", "moves as far, at random", partial(remembering, disturb=random_perturbation), SIZES
         ),
@@ -108,13 +114,32 @@ study = Study(
     secondary=(
         Claim("refresh-paper", "der++", "final_accuracy", by=0.005, sentence="The paper's form raises accuracy too."),
         Claim("refresh", "no-fisher", "final_accuracy", sentence="The Fisher preconditioner adds to the gain."),
-        Claim("refresh", "random-direction", "gradient_norm", higher_is_better=False,
-              sentence="Refresh ends at smaller gradients than a random disturbance."),
-        Claim("refresh", "random-direction", "loss_rise", higher_is_better=False,
-              sentence="Refresh ends in flatter minima than a random disturbance."),
+        Claim(
+            "refresh",
+            "random-direction",
+            "gradient_norm",
+            higher_is_better=False,
+            sentence="Refresh ends at smaller gradients than a random disturbance.",
+        ),
+        Claim(
+            "refresh",
+            "random-direction",
+            "loss_rise",
+            higher_is_better=False,
+            sentence="Refresh ends in flatter minima than a random disturbance.",
+        ),
     ),
-    settings={"world": "digits", "seeds": 16, "per_class": 130, "tasks": 5, "epochs": 10, "batch": 10, "width": 100,
-              "learning_rate": 0.03, "buffer": 200},
+    settings={
+        "world": "digits",
+        "seeds": 16,
+        "per_class": 130,
+        "tasks": 5,
+        "epochs": 10,
+        "batch": 10,
+        "width": 100,
+        "learning_rate": 0.03,
+        "buffer": 200,
+    },
     budgets={"smoke": {"seeds": 2, "per_class": 20, "epochs": 1}, "quick": {"seeds": 8, "epochs": 3}, "full": {}},
     simplified="Digits of 8×8 pixels and a perceptron of one hidden layer stand for CIFAR and a ResNet-18; ten epochs "
     "over 130 examples a class, a buffer of 200; δ and γ are chosen among four values on four tuning seeds. The "

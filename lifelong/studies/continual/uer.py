@@ -82,18 +82,38 @@ study = Study(
     ),
     controls=(
         Control("joint", "final_accuracy", above="er", because="seeing all classes at once is the upper bound"),
-        Control("er", "final_accuracy", at_least=0.2, because="replay must do better than answering the last task only"),
+        Control(
+            "er", "final_accuracy", at_least=0.2, because="replay must do better than answering the last task only"
+        ),
         Control("shuffled-labels", "final_accuracy", at_least=0.05, at_most=0.15, because="chance is 1 in 10"),
     ),
     secondary=(
         Claim("uer", "cosine", "final_accuracy", sentence="UER also beats the cosine classifier."),
-        Claim("uer", "er", "answered_last_task", higher_is_better=False,
-              sentence="UER gives fewer of its answers to the last task's classes."),
-        Claim("uer", "er", "norm_imbalance", higher_is_better=False,
-              sentence="UER keeps the weights of new and old classes closer in norm."),
+        Claim(
+            "uer",
+            "er",
+            "answered_last_task",
+            higher_is_better=False,
+            sentence="UER gives fewer of its answers to the last task's classes.",
+        ),
+        Claim(
+            "uer",
+            "er",
+            "norm_imbalance",
+            higher_is_better=False,
+            sentence="UER keeps the weights of new and old classes closer in norm.",
+        ),
     ),
-    settings={"world": "digits", "seeds": 16, "per_class": 130, "tasks": 5, "batch": 10, "width": 100,
-              "learning_rate": 0.05, "buffer": 100},
+    settings={
+        "world": "digits",
+        "seeds": 16,
+        "per_class": 130,
+        "tasks": 5,
+        "batch": 10,
+        "width": 100,
+        "learning_rate": 0.05,
+        "buffer": 100,
+    },
     budgets={"smoke": {"seeds": 2, "per_class": 40}, "quick": {"seeds": 8}, "full": {}},
     simplified="A perceptron on 8×8 digits, standardised, 130 examples a class in one pass, stands for a reduced ResNet-18 on "
     "CIFAR and Mini-ImageNet; no augmentation. The scale s = 1/τ = 10 is that of the authors' related code, not tuned. "
