@@ -9,7 +9,7 @@ from ._flatness import Flatness as Flatness
 from ._lifelong_metrics import Assessment as Assessment
 from ._lifelong_metrics import assess as assess
 from ._lifetime_log import LifetimeLog as LifetimeLog
-from ._lifetime_log import preprocess as preprocess_log
+from ._lifetime_log import preprocess as preprocess
 from ._lifetime_log import scripted_log as scripted_log
 from ._statistics import Effect as Effect
 from ._statistics import Interval as Interval

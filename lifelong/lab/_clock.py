@@ -12,10 +12,10 @@ _local = threading.local()
 _EVENTS = ("/jax/core/compile/", "/jax/compilation_cache/cache_retrieval_time_sec")
 
 
-def _listen(event: str, duration: float, **_: object) -> None:
+def _listen(event: str, duration_secs: float, **_: str | int) -> None:
     clock = getattr(_local, "clock", None)
     if clock is not None and event.startswith(_EVENTS):
-        clock.compiling += duration
+        clock.compiling += duration_secs
 
 
 jax.monitoring.register_event_duration_secs_listener(_listen)

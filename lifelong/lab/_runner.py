@@ -200,7 +200,7 @@ class _Job:
             return arm.tune.values[0]
         life = self._call(name, arm, self.study.tuning_seeds, {arm.tune.path: arm.tune.values}, "tuning")
         scores = self.study.measures[self.study.tune_on or self.study.claim.on](life).mean("seed").fillna(-np.inf)
-        return float(scores[arm.tune.path][int(scores.argmax())])
+        return float(scores[arm.tune.path].values[scores.values.argmax()])
 
     def _call(self, name: str, arm: Arm, seeds: Sequence[int], sweep: Mapping, doing: str) -> xr.Dataset:
         def progress(moment: Moment) -> None:

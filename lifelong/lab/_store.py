@@ -113,7 +113,7 @@ def missing_seeds(stored: xr.Dataset | None, seeds: Sequence[int]) -> list[int]:
 def address(study: Study, settings: Settings) -> str:
     """Return a short hash of what a result depends on, but for seeds: the study's own source and its settings."""
     content = {name: value for name, value in settings.items() if name != "seeds"}
-    source = inspect.getsource(sys.modules[inspect.getmodule(study.lifetime).__name__])
+    source = inspect.getsource(sys.modules[study.lifetime.__module__])
     return _short(json.dumps(content, sort_keys=True, default=str) + source)
 
 

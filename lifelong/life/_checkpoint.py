@@ -115,7 +115,7 @@ def _is_key(leaf: jax.Array) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def _data(leaf: jax.Array) -> jax.Array:
+def _data(leaf: jax.Array | np.ndarray) -> jax.Array | np.ndarray:
     return jax.random.key_data(leaf) if isinstance(leaf, jax.Array) and _is_key(leaf) else leaf
 
 

@@ -46,7 +46,7 @@ def lay_out(parts: Parts, seeds: int | Sequence[int], sweep: Mapping[str, Sequen
         raise BadInput("a life needs at least one seed, and none was given")
     if len(set(numbers.tolist())) < len(numbers):
         raise BadInput("the seeds of a life must differ from each other")
-    dims = {path: np.asarray(values, np.float64) for path, values in sweep.items()}
+    dims: dict[str, np.ndarray] = {path: np.asarray(values, np.float64) for path, values in sweep.items()}
     if empty := [path for path, values in dims.items() if not len(values)]:
         raise BadInput(f"the sweep over '{empty[0]}' has no values")
     dims["seed"] = numbers

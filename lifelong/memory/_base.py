@@ -12,7 +12,8 @@ from lifelong.recipe import number as number
 from lifelong.worlds import Batch, Pages
 
 Loss = Callable[..., Float[Array, ""]]
-"""`loss(model, batch)` is the learner's own loss over the classes seen so far, `loss(model, batch, feedback)` another's."""
+"""`loss(model, batch)` is the learner's own loss over the classes seen so far; `loss(model, batch, feedback)` that of
+another feedback."""
 
 Objective = Callable[[PyTree], Float[Array, ""]]
 """All that one step descends, as a function of the model: the weighted loss of the current batch and every penalty."""

@@ -20,13 +20,12 @@ from ._buffer import Buffer, Policy, empty_buffer, insert, sample, write
 def nearest_mean(
     model: PyTree, x: Float[Array, "n *shape"], means: Float[Array, "outputs width"], known: Bool[Array, " outputs"]
 ) -> Float[Array, "n outputs"]:
-    """Return −‖φ(x) − μ_c‖² for unit-length features φ; classes without a mean are out of reach.
+    """Return −‖φ(x) − μ_c‖² with features φ and means μ both scaled to length 1; unknown classes are out of reach.
 
-    Where no class has a mean, the model answers.
+    Where no class is known, the model answers.
     """
-    distance = 1 + (means**2).sum(-1) - 2 * unit_features(model, x) @ means.T
-    near = jnp.where(known, -distance, FORBIDDEN)
-    return jnp.where(known.any(), near, jax.vmap(model)(x))
+    near = 2 * unit_features(model, x) @ _unit(means).T - 2
+    return jnp.where(known.any(), jnp.where(known, near, FORBIDDEN), jax.vmap(model)(x))
 
 
 def class_means(
@@ -85,7 +84,7 @@ def herd(
 
 
 class Means(NamedTuple):
-    """The running mean of every class's unit-length features, and how many examples it is of."""
+    """The mean of every class's unit-length features, and how many examples it is of."""
 
     mean: Float[Array, "outputs width"]
     count: Float[Array, " outputs"]
@@ -94,10 +93,10 @@ class Means(NamedTuple):
 class NearestMean(Memory):
     """Answer with the class whose mean feature vector is nearest; learning goes on as without it.
 
-    answer(x)_c = −‖φ(x) − μ_c‖² with φ the model's features scaled to length 1 (Mensink et al. 2013, "Distance-Based
-    Image Classification", with the Euclidean distance). A mean is either a running one, each example counted once with
-    the features it had when it was learned, or, with a buffer, that of the examples held under the features of today,
-    scaled to length 1 (it costs one pass over the buffer in every page of an exam).
+    answer(x)_c = −‖φ(x) − μ_c‖² with φ the model's features and μ_c the mean of a class's φ, all scaled to length 1
+    (Mensink et al. 2013, "Distance-Based Image Classification", with the Euclidean distance). The mean is either a
+    running one, in which every example counts with the features it had when it was learned, or, with a buffer, that of
+    the examples held under today's features (at the cost of one pass over the buffer in every page of an exam).
 
     Args:
         capacity: examples held; None keeps running means and no examples.
@@ -139,11 +138,10 @@ class NearestMean(Memory):
 
 
 def _means_held(buffer: Buffer, model: PyTree) -> Means:
-    """Return the means of the examples held, of length 1, under the model's features."""
+    """Return the means of the examples held under the model's features."""
     taken = (jnp.arange(len(buffer)) < buffer.filled).astype(jnp.float32)
     held = buffer.examples
-    mean, count = class_means(unit_features(model, held.x), held.y, taken, len(buffer.met_of))
-    return Means(_unit(mean), count)
+    return Means(*class_means(unit_features(model, held.x), held.y, taken, len(buffer.met_of)))
 
 
 class ICaRLState(NamedTuple):
@@ -157,7 +155,7 @@ class ICaRLState(NamedTuple):
 
 
 class ICaRL(Memory):
-    """Keep the examples that stand best for each class, rehearse them, hold on to the old outputs, answer by their means.
+    """Keep the examples that stand best for each class, rehearse them, hold on to old outputs, answer by their means.
 
     At the end of a task each of its classes gets `capacity / classes met` exemplars, chosen by `herd` on unit-length
     features; older classes keep the first so many of theirs. Answers are those of the nearest mean of exemplars. In

@@ -17,8 +17,7 @@ import optax
 import xarray as xr
 from scipy.stats import spearmanr
 
-from lifelong.exams import LifetimeLog, assess
-from lifelong.exams import preprocess_log as preprocess
+from lifelong.exams import LifetimeLog, assess, preprocess
 from lifelong.lab import Arm, Claim, Control, Settings, Study
 from lifelong.learners import GradientLearner
 from lifelong.life import live

@@ -1,0 +1,232 @@
+"""What a run found, in words: numbers as readers expect them, one row an arm, and what would have refuted the claim."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from lifelong.exams import Effect, Interval, mean_interval
+
+from ._study import Arm
+from ._verdict import LEAST_SEEDS, Claim, Control
+
+if TYPE_CHECKING:
+    from ._runner import Run
+
+SHARES = ("accuracy", "forgetting", "transfer", "stability_gap")
+"""Measures whose names end like this are shares of questions, and are written in per cent."""
+
+DERIVED = Arm("variant", "computed from other arms")
+
+
+class Unit(NamedTuple):
+    """How a measure is written: per cent, whose differences are points, or plain numbers."""
+
+    percent: bool
+
+    @property
+    def factor(self) -> float:
+        """What a value is multiplied with before it is written or drawn."""
+        return 100.0 if self.percent else 1.0
+
+    @property
+    def mark(self) -> str:
+        """The unit of a value."""
+        return " %" if self.percent else ""
+
+    @property
+    def gap(self) -> str:
+        """The unit of a difference of values."""
+        return " points" if self.percent else ""
+
+    def bare(self, value: float) -> str:
+        """Return a value without its unit: one decimal in per cent, else three significant digits."""
+        scaled = value * self.factor
+        if self.percent and (abs(scaled) >= 0.05 or scaled == 0):
+            return _signed(f"{scaled:.1f}")
+        return plain(scaled, 2 if self.percent else 3)
+
+    def span(self, interval: Interval) -> str:
+        """Return the bounds of an interval without a unit."""
+        return f"{self.bare(interval.low)} to {self.bare(interval.high)}"
+
+
+def unit_of(measure: str, values: Sequence[np.ndarray]) -> Unit:
+    """Return the unit of a measure, from its name and from whether its values can be shares."""
+    seen = np.concatenate([np.zeros(0), *values])
+    seen = seen[np.isfinite(seen)]
+    return Unit(measure.endswith(SHARES) and bool(np.all(np.abs(seen) <= 1)))
+
+
+def units(run: "Run") -> dict[str, Unit]:
+    """Return the unit of every measure of a run, in the order of the study."""
+    names = list(run.study.measures)
+    names += [name for own in run.measures.values() for name in own if name not in names]
+    return {
+        name: unit_of(name, [own[name] for own in run.measures.values() if name in own]) for name in dict.fromkeys(names)
+    }
+
+
+def plain(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits, in words a reader need not decode: no 1e-05."""
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        whole = abs(value) >= 10 ** (digits - 1)
+        return _signed(f"{value:,.0f}" if whole else f"{value:.{digits}g}")
+    if not np.isfinite(value):
+        return "undefined"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return _signed(f"{mantissa} × 10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}")
+
+
+def spoken(name: str) -> str:
+    """Return the name of a measure or setting as words."""
+    return name.replace("_", " ")
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Return whole numbers as few ranges: 0–15, or 1–3, 7."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+class Estimate(NamedTuple):
+    """A mean over seeds with its 95 % interval; `reason` says what is undefined, or left out, and why."""
+
+    mean: str
+    span: str
+    reason: str
+
+    def __str__(self) -> str:
+        interval = f" ({self.span})" if self.span else ""
+        reason = f" [{self.reason}]" if self.reason and self.mean else self.reason
+        return f"{self.mean}{interval}{reason}"
+
+
+def estimate(values: np.ndarray | None, unit: Unit, diverged: int = 0, why: str = "") -> Estimate:
+    """Return mean and interval of one value per seed; values that are not finite are named, not hidden."""
+    if values is None:
+        return Estimate("", "", "not measured on this arm")
+    finite = values[np.isfinite(values)]
+    lost = len(values) - len(finite)
+    fate = "diverged" if diverged else "are undefined"
+    if not len(finite):
+        return Estimate("", "", f"all {lost} seeds diverged" if diverged else why or "undefined on every seed")
+    mean = unit.bare(float(finite.mean())) + unit.mark
+    rest = f"{lost} of {len(values)} seeds {fate} and are not in this mean" if lost else ""
+    if len(finite) == 1:
+        return Estimate(mean, "", rest or "one seed: no interval")
+    return Estimate(mean, unit.span(mean_interval(finite)), rest)
+
+
+class ArmRow(NamedTuple):
+    """One arm of a run as a table shows it."""
+
+    name: str
+    role: str
+    note: str
+    estimates: tuple[Estimate, ...]
+    tuned: str
+    compiled: str
+    ran: str
+    diverged: int
+    seeds: int
+
+
+def arm_rows(run: "Run") -> list[ArmRow]:
+    """Return a row for every arm that was lived or derived, in the order of the study."""
+    scales = units(run)
+    return [_arm_row(run, name, scales) for name in run.measures]
+
+
+def _arm_row(run: "Run", name: str, scales: Mapping[str, Unit]) -> ArmRow:
+    arm, life, own = run.study.arms.get(name, DERIVED), run.lives.get(name), run.measures[name]
+    lost = diverged_seeds(life)
+    why = "undefined: this arm is told of no ends of tasks" if life is not None and not len(ends_of(life)) else ""
+    about = {} if life is None else life.attrs
+    return ArmRow(
+        name,
+        arm.role if name in run.study.arms else "derived",
+        arm.note,
+        tuple(estimate(own.get(measure), unit, lost, why) for measure, unit in scales.items()),
+        tuned(run, arm, about),
+        _seconds(about.get("compile_seconds")),
+        _seconds(about.get("run_seconds")),
+        lost,
+        len(next(iter(own.values()), ())),
+    )
+
+
+def tuned(run: "Run", arm: Arm, about: Mapping) -> str:
+    """Say which hyperparameter an arm uses, and among which values and on which seeds it was chosen."""
+    if arm.tune is None:
+        return ""
+    chosen = f"{float(about['chosen']):g}" if "chosen" in about else "not recorded"
+    name = arm.tune.path.split(".")[-1]
+    if len(arm.tune.values) == 1:
+        return f"{name} = {chosen}, fixed"
+    among = ", ".join(f"{value:g}" for value in arm.tune.values)
+    return f"{name} = {chosen}, chosen among {among} on seeds {ranges(run.study.tuning_seeds)}"
+
+
+def diverged_seeds(life: xr.Dataset | None) -> int:
+    """Return how many seeds of an arm diverged."""
+    return 0 if life is None or "diverged_at" not in life else int((life.diverged_at >= 0).sum())
+
+
+def ends_of(life: xr.Dataset) -> np.ndarray:
+    """Return the steps at which tasks ended, as far as they were announced."""
+    return np.atleast_1d(life.attrs.get("ends", np.zeros(0, int)))
+
+
+def effect_facts(effect: Effect, unit: Unit) -> dict[str, str]:
+    """Return what a paired comparison found, fact by fact."""
+    wins = f"{100 * effect.probability_of_improvement:.0f} %"
+    return {
+        "mean gain": unit.bare(effect.mean) + unit.gap,
+        "95 % interval": unit.span(effect.interval) + unit.gap,
+        "median gain": unit.bare(effect.median) + unit.gap,
+        "sign-flip p": plain(effect.p, 2),
+        "seeds": str(effect.n),
+        "seeds that gain": wins,
+        "Cohen's d_z": "undefined: all seeds agree" if effect.cohens_dz is None else plain(effect.cohens_dz),
+        "Cliff's δ": plain(effect.cliffs_delta),
+    }
+
+
+def refutation(claim: Claim, controls: Sequence[Control], unit: Unit) -> list[str]:
+    """Say what results would have refuted the claim, left it open, or broken the study."""
+    bound = f"below {unit.bare(claim.by)}{unit.gap}" if claim.by else "at or below 0"
+    gain = "gain" if claim.higher_is_better else "gain (a decrease)"
+    sentences = [
+        f"The claim is refuted where, with at least {LEAST_SEEDS} seeds, the 95 % interval of the {gain} of {claim.better} "
+        f"over {claim.than} in {spoken(claim.on)} ends {bound}."
+    ]
+    if claim.knockout:
+        sentences.append(
+            f"It is not supported where {claim.knockout} keeps the gain: where the interval of {claim.better} over "
+            f"{claim.knockout} reaches 0."
+        )
+    return sentences + [f"The study is broken, and shows nothing, unless {demand(control)}." for control in controls]
+
+
+def demand(control: Control) -> str:
+    """Say what a control asks for."""
+    bounds = {"above that of ": control.above, "at least ": control.at_least, "at most ": control.at_most}
+    asked = [f"{words}{plain(b) if isinstance(b, float) else b}" for words, b in bounds.items() if b is not None]
+    because = f" ({control.because})" if control.because else ""
+    return f"the mean {spoken(control.on)} of {control.arm} is {' and '.join(asked)}{because}"
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{float(value):.1f}"
+
+
+def _signed(number: str) -> str:
+    return number.replace("-", "−")
