@@ -9,28 +9,25 @@ catalogue and the table. For the same reason no module here imports JAX, NumPy o
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from lifelong.errors import LifelongError, UnknownName
 
-from ._catalogue import Cite, List, Show
-from ._data import Data
-from ._doctor import Doctor
 from ._options import Command, parse
 from ._output import say
-from ._running import Report, Run
-from ._stored import Compare, Verify
 
-COMMANDS: dict[str, type[Command]] = {
-    "list": List,
-    "show": Show,
-    "run": Run,
-    "report": Report,
-    "verify": Verify,
-    "compare": Compare,
-    "cite": Cite,
-    "data": Data,
-    "doctor": Doctor,
+COMMANDS = {
+    "list": "_catalogue.List",
+    "show": "_catalogue.Show",
+    "run": "_running.Run",
+    "report": "_running.Report",
+    "verify": "_stored.Verify",
+    "compare": "_stored.Compare",
+    "cite": "_catalogue.Cite",
+    "data": "_data.Data",
+    "doctor": "_doctor.Doctor",
 }
+"""The module and class of every command."""
 
 EXIT_CODES = {
     0: "fine (for `run`: the study ran; the verdict is in the output)",
@@ -72,14 +69,19 @@ def _answer(arguments: list[str]) -> int:
     if name not in COMMANDS:
         known = [*COMMANDS, "--help", "--version"] if name.startswith("-") else COMMANDS
         raise UnknownName("option" if name.startswith("-") else "command", name, known)
-    code = parse(COMMANDS[name], name, rest)()
+    code = parse(_command(name), name, rest)()
     sys.stdout.flush()
     return code
 
 
+def _command(name: str) -> type[Command]:
+    module, kind = COMMANDS[name].split(".")
+    return getattr(import_module(f".{module}", __name__), kind)
+
+
 def usage() -> str:
     """Return the help of the whole."""
-    commands = [f"  {name:<9}{(command.__doc__ or '').splitlines()[0]}" for name, command in COMMANDS.items()]
+    commands = [f"  {name:<9}{(_command(name).__doc__ or '').splitlines()[0]}" for name in COMMANDS]
     codes = [f"  {code:<5}{meaning}" for code, meaning in EXIT_CODES.items()]
     return "\n".join(
         [

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from lifelong.errors import BadInput
 from lifelong.lab._catalogue import FAMILIES, KINDS, ROLES, STATUSES, Entry, bibtex, catalogue, entry, select
 from lifelong.lab._folders import Recorded, default_folder, recorded, runs_of
 
-from ._options import WithJson, flag, option, positional
+from ._options import Out, WithJson, option
 from ._output import facts, show, show_json, table
 
 if TYPE_CHECKING:
@@ -20,10 +19,10 @@ if TYPE_CHECKING:
 class List(WithJson):
     """List the papers of the catalogue: which of them run, and which are planned."""
 
-    family: str | None = option(f"only this family: {', '.join(FAMILIES)}", metavar="FAMILY")
-    role: str | None = option(f"only papers that contribute to this role: {', '.join(ROLES)}", metavar="ROLE")
-    status: str | None = option(f"only papers of this status: {', '.join(STATUSES)}", metavar="STATUS")
-    kind: str | None = option(f"only papers of this kind: {', '.join(KINDS)}", metavar="KIND")
+    family: Annotated[str | None, option(f"only this family: {', '.join(FAMILIES)}", metavar="FAMILY")] = None
+    role: Annotated[str | None, option(f"only papers for this role: {', '.join(ROLES)}", metavar="ROLE")] = None
+    status: Annotated[str | None, option(f"only papers of this status: {', '.join(STATUSES)}", metavar="STATUS")] = None
+    kind: Annotated[str | None, option(f"only papers of this kind: {', '.join(KINDS)}", metavar="KIND")] = None
 
     def __call__(self) -> int:
         """Print one row a paper."""
@@ -42,9 +41,9 @@ class List(WithJson):
 class Show(WithJson):
     """Show what is known of a study: its paper, its claim, and what its runs found."""
 
-    slug: str = positional("the study, as `lifelong list` names it", metavar="STUDY")
-    full: bool = flag("load the study: its question, arms, settings, budgets, grids, tuning seeds (takes seconds)")
-    out: Path | None = option("where runs are kept (default: $LIFELONG_RUNS, or ./runs)", type=Path, metavar="DIR")
+    slug: Annotated[str, option("the study, as `lifelong list` names it", metavar="STUDY")]
+    full: Annotated[bool, option("load the study: question, arms, settings, grids (takes seconds)")] = False
+    out: Out = None
 
     def __call__(self) -> int:
         """Print the catalogue's entry, the study if asked for, the stored findings, the reference."""
@@ -84,8 +83,8 @@ class Show(WithJson):
 class Cite(WithJson):
     """Print BibTeX records of papers."""
 
-    slugs: list[str] = positional("the studies whose papers to cite", nargs="*", metavar="STUDY")
-    all: bool = flag("cite every paper of the catalogue")
+    slugs: Annotated[list[str], option("the studies whose papers to cite", nargs="*", metavar="STUDY")]
+    all: Annotated[bool, option("cite every paper of the catalogue")] = False
 
     def __call__(self) -> int:
         """Print one record a paper."""

@@ -3,8 +3,9 @@
 import argparse
 import shlex
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Protocol, TypeVar
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar, get_type_hints
 
 from lifelong.errors import BadInput, UnknownName
 
@@ -15,29 +16,26 @@ class Command(Protocol):
     The call returns the exit code.
     """
 
-    __dataclass_fields__: dict[str, Any]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def __call__(self) -> int:
         """Do what the command is for."""
         ...
 
 
+SEVERAL = {"nargs": "+", "action": "extend"}
+"""What makes an option take several values, and be given several times."""
+
 _Command = TypeVar("_Command", bound=Command)
 
 
-def option(help: str, default: Any = None, **how: Any) -> Any:
-    """Declare a field that is given as `--name VALUE`; `how` goes to argparse (`type`, `nargs`, `metavar`)."""
-    return field(default=default, metadata={"help": help, **how})
+def option(help: str, **how: Any) -> dict[str, Any]:
+    """Describe a field, within `Annotated`; `how` goes to argparse (`type`, `nargs`, `metavar`).
 
-
-def flag(help: str) -> Any:
-    """Declare a field that is switched on by `--name`."""
-    return field(default=False, metadata={"help": help, "action": "store_true"})
-
-
-def positional(help: str, **how: Any) -> Any:
-    """Declare a field that is given by its place."""
-    return field(metadata={"help": help, **how})
+    A field without default is given by its place, one whose default is False is switched on by `--name`, any other is
+    given as `--name VALUE`.
+    """
+    return {"help": help, **how}
 
 
 def whole_number(text: str) -> int:
@@ -48,16 +46,16 @@ def whole_number(text: str) -> int:
         raise argparse.ArgumentTypeError(f"a whole number was expected, and '{text}' came") from None
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Read names separated by commas."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
 @dataclass(frozen=True, kw_only=True)
 class WithJson:
     """What every command has."""
 
-    json: bool = flag("print the result as JSON")
+    json: Annotated[bool, option("print the result as JSON")] = False
+
+
+Out = Annotated[
+    Path | None, option("where runs are kept (default: $LIFELONG_RUNS, or ./runs)", type=Path, metavar="DIR")
+]
 
 
 def parse(command: type[_Command], name: str, arguments: Sequence[str]) -> _Command:
@@ -67,17 +65,24 @@ def parse(command: type[_Command], name: str, arguments: Sequence[str]) -> _Comm
     for argument in unknown:
         if argument.startswith("-"):
             raise UnknownName(f"option of `lifelong {name}`", argument.partition("=")[0], parser.options)
-        raise BadInput(f"`lifelong {name}` takes no further argument, and '{argument}' came; see lifelong {name} --help")
+        raise BadInput(
+            f"`lifelong {name}` takes no further argument, and '{argument}' came; see lifelong {name} --help"
+        )
     return command(**vars(values))
 
 
 def parser_of(command: type[Command], name: str) -> "Parser":
     """Return the parser of a command's fields."""
     parser = Parser(prog=f"lifelong {name}", description=command.__doc__, allow_abbrev=False)
+    described = get_type_hints(command, include_extras=True)
     for one in fields(command):  # type: ignore[arg-type]
-        flags = [one.name] if one.default is MISSING else [_flag(one.name)]
-        default = {} if one.default is MISSING else {"default": one.default}
-        parser.add_argument(*flags, **default, **one.metadata)
+        (how,) = described[one.name].__metadata__
+        if one.default is MISSING:
+            parser.add_argument(one.name, **how)
+        elif one.default is False:
+            parser.add_argument(_flag(one.name), action="store_true", **how)
+        else:
+            parser.add_argument(_flag(one.name), default=one.default, **how)
     return parser
 
 
@@ -90,9 +95,7 @@ def command_line(command: Command, name: str, without: Sequence[str] = ()) -> st
             continue
         if one.default is not MISSING:
             words.append(_flag(one.name))
-        if one.metadata.get("type") is names:
-            value = ",".join(value)
-        words += [] if value is True else map(str, value) if isinstance(value, list | tuple) else [str(value)]
+        words += [] if value is True else value if isinstance(value, list) else [str(value)]
     return shlex.join(words)
 
 

@@ -22,7 +22,7 @@ def show(*parts: "RenderableType") -> None:
     from rich.console import Console
 
     width = min(WIDTH, get_terminal_size().columns) if sys.stdout.isatty() else WIDTH
-    console = Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
+    console = Console(file=sys.stdout, width=width, highlight=False, emoji=False)
     for part in parts:
         console.print(part)
 
@@ -41,26 +41,31 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Collec
     """Return a table; the columns named in `numbers` are aligned to the right, the last one may wrap."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for column, texts in zip(columns, zip(columns, *cells, strict=True), strict=True):
         last = column == columns[-1]
-        made.add_column(column, justify="right" if column in numbers else "left", no_wrap=not last, overflow="fold")
-    for row in rows:
-        made.add_row(*("" if cell is None else str(cell) for cell in row))
+        width = None if last else max(map(len, texts))  # given, since rich measures slowly
+        side = "right" if column in numbers else "left"
+        made.add_column(column, justify=side, no_wrap=not last, width=width, overflow="fold")
+    for row in cells:
+        made.add_row(*map(Text, row))
     return made
 
 
 def facts(pairs: Mapping[str, Any]) -> "Table":
     """Return names beside their values; what is empty is left out."""
     from rich.table import Table
+    from rich.text import Text
 
     made = Table.grid(padding=(0, 2))
     made.add_column(no_wrap=True, style="bold")
     made.add_column(overflow="fold")
     for name, value in pairs.items():
         if value not in (None, "", ()):
-            made.add_row(name, str(value))
+            made.add_row(name, Text(str(value)))
     return made
 
 

@@ -88,18 +88,26 @@ class Row(NamedTuple):
     strong: bool = False
 
 
-def strip_chart(rows: Sequence[Row], axis: str, marks: Mapping[str, float], label: str) -> str:
+def strip_chart(
+    rows: Sequence[Row], axis: str, label: str, marks: Mapping[str, float] | None = None, with_zero: bool = False
+) -> str:
     """Return rows of dots over a common axis, each with its mean and interval; `marks` are named vertical lines."""
+    marks = marks or {}
     left = min(170.0, 14 + 6.9 * max(len(row.label) for row in rows))
     top, pitch = 22 if marks else 6, 34
     bottom = top + pitch * len(rows)
-    seen = [v for row in rows for v in (*row.dots.values(), *row.crosses.values(), row.mean, *(row.interval or ()))]
-    x = Scale.around([*seen, *marks.values()], left, WIDTH - 54)
+    x = Scale.around([*_seen(rows), *marks.values(), *[0.0] * with_zero], left, WIDTH - 54)
     body = [_grid(x, top, bottom), text((x.start + x.end) / 2, bottom + 32, axis, "muted", "middle")]
+    if x.low < 0 < x.high:
+        body.append(line(x(0), top, x(0), bottom, "zero"))
     for words, value in marks.items():
         body += [line(x(value), top - 6, x(value), bottom, "mark"), text(x(value), top - 10, words, "muted", "middle")]
     body += [_row(row, x, top + pitch * (i + 0.5)) for i, row in enumerate(rows)]
     return drawing(WIDTH, bottom + 38, label, *body)
+
+
+def _seen(rows: Sequence[Row]) -> list[float]:
+    return [v for row in rows for v in (*row.dots.values(), *row.crosses.values(), row.mean, *(row.interval or ()))]
 
 
 def _grid(x: Scale, top: float, bottom: float) -> str:
@@ -121,7 +129,7 @@ def _row(row: Row, x: Scale, y: float) -> str:
         low, high = (x(bound) for bound in row.interval)
         parts.append(line(low, middle, high, middle, f"interval {colour}"))
     if isfinite(row.mean):
-        parts.append(tag("circle", cx=x(row.mean), cy=middle, r=3.8, class_=f"mean {colour}"))
+        parts.append(line(x(row.mean), middle - 6, x(row.mean), middle + 6, f"mean {colour}"))
     return "".join(parts)
 
 
@@ -148,7 +156,7 @@ def curve_panel(curves: Curves, ceiling: tuple[float, float], label: str, show: 
     levels = ticks(*ceiling, about=3)
     colour = "accent" if curves.strong else "ink"
     body = [path([[(x.start, y(v)), (x.end, y(v))] for v in levels], "grid")]
-    body += [path([[(x(e), y.start), (x(e), y.end)] for e in curves.ends], "mark")] if len(curves.ends) else []
+    body += [path([[(x(e), y.start), (x(e), y.end)] for e in curves.ends], "end")] if len(curves.ends) else []
     body += [text(26, y(v) + 4, show(v), "muted", "end") for v in levels]
     body += [text(x.start, height - 6, "0", "muted"), text(x.end, height - 6, f"step {x.high:,.0f}", "muted", "end")]
     body.append(path([_points(curves.steps, one, x, y) for one in curves.thin], f"thin {colour}"))

@@ -1,6 +1,7 @@
 """What a run found, in words: numbers as readers expect them, one row an arm, and what would have refuted the claim."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -96,7 +97,8 @@ def ranges(numbers: Sequence[int]) -> str:
     return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
-class Estimate(NamedTuple):
+@dataclass(frozen=True)
+class Estimate:
     """A mean over seeds with its 95 % interval; `reason` says what is undefined, or left out, and why."""
 
     mean: str
@@ -125,7 +127,8 @@ def estimate(values: np.ndarray | None, unit: Unit, diverged: int = 0, why: str 
     return Estimate(mean, unit.span(mean_interval(finite)), rest)
 
 
-class ArmRow(NamedTuple):
+@dataclass(frozen=True)
+class ArmRow:
     """One arm of a run as a table shows it."""
 
     name: str
@@ -187,15 +190,14 @@ def ends_of(life: xr.Dataset) -> np.ndarray:
 
 def effect_facts(effect: Effect, unit: Unit) -> dict[str, str]:
     """Return what a paired comparison found, fact by fact."""
-    wins = f"{100 * effect.probability_of_improvement:.0f} %"
     return {
         "mean gain": unit.bare(effect.mean) + unit.gap,
-        "95 % interval": unit.span(effect.interval) + unit.gap,
+        "95 % interval": unit.span(effect.interval),
         "median gain": unit.bare(effect.median) + unit.gap,
         "sign-flip p": plain(effect.p, 2),
         "seeds": str(effect.n),
-        "seeds that gain": wins,
-        "Cohen's d_z": "undefined: all seeds agree" if effect.cohens_dz is None else plain(effect.cohens_dz),
+        "seeds that gain": f"{100 * effect.probability_of_improvement:.0f} %",
+        "Cohen's d": "undefined: all seeds agree" if effect.cohens_dz is None else plain(effect.cohens_dz),
         "Cliff's δ": plain(effect.cliffs_delta),
     }
 

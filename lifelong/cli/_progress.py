@@ -1,0 +1,103 @@
+"""How a run gets on, shown on standard error while it is lived."""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from shutil import get_terminal_size
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ._output import say
+
+if TYPE_CHECKING:
+    from lifelong.lab import Study
+    from lifelong.life import Moment
+
+CLEAR = "\r\x1b[K"
+
+
+class Ticker:
+    """Takes the news of a run: on a terminal one line, rewritten in place, elsewhere one line a finished arm."""
+
+    def __init__(self, study: "Study", arms: Sequence[str]):
+        tuned = {name for name in arms if (grid := study.arms[name].tune) and len(grid.values) > 1}
+        self.name, self.lives = study.slug, {name: 2 if name in tuned else 1 for name in arms}
+        self.lived: dict[str, float] = dict.fromkeys(arms, 0.0)
+        self.current: dict[str, str] = {}
+        self.done: list[str] = []
+        self.began, self.lock, self.terminal = time.perf_counter(), threading.Lock(), sys.stderr.isatty()
+
+    def __enter__(self) -> "Ticker":
+        self._rewrite(f"{self.name}: {len(self.lived)} arms, compiling")
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._rewrite("")
+
+    def __call__(self, arm: str, doing: str, moment: "Moment | None") -> None:
+        """Take in what an arm is doing; called from the threads that live them."""
+        with self.lock:
+            if moment is None:
+                self._finish(arm, doing)
+            else:
+                before = self.lives[arm] - 1 if doing == "living" else 0
+                self.lived[arm] = (before + moment.step / moment.steps) / self.lives[arm]
+                self.current[arm] = f"{arm} {doing} {moment.step}/{moment.steps}{_trouble(moment)}"
+            self._rewrite(self.line())
+
+    def line(self) -> str:
+        """Return arms done and in all, what is being lived, and how long it may take."""
+        left = self.seconds_left()
+        parts = [f"{len(self.done)}/{len(self.lived)} arms", *self.current.values()]
+        return f"{self.name}: {' · '.join(parts)}" + (f" · {_duration(left)} left" if left is not None else "")
+
+    def seconds_left(self) -> float | None:
+        """Return the time that what is left takes at the pace so far; None before there is a pace."""
+        lived = sum(self.lived.values())
+        return (time.perf_counter() - self.began) * (len(self.lived) - lived) / lived if lived else None
+
+    def _finish(self, arm: str, doing: str) -> None:
+        self.current.pop(arm, None)
+        self.done.append(arm)
+        self.lived[arm] = 1.0
+        if not self.terminal:
+            outcome = "was stored already" if doing == "stored" else "is done"
+            seconds = _duration(time.perf_counter() - self.began)
+            say(f"{self.name}: {arm} {outcome} ({len(self.done)} of {len(self.lived)} arms, {seconds})")
+
+    def _rewrite(self, line: str) -> None:
+        if self.terminal:
+            sys.stderr.write(f"{CLEAR}{line[: get_terminal_size().columns - 1]}")
+            sys.stderr.flush()
+
+
+@contextmanager
+def saving_first() -> Iterator[None]:
+    """Let the first Ctrl-C say that lives are being saved, and a second one end the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        clear = CLEAR if sys.stderr.isatty() else ""
+        say(f"{clear}stopping: what is being lived will be saved (Ctrl-C again stops at once and loses it)")
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _trouble(moment: "Moment") -> str:
+    return f", {moment.diverged} of {moment.lanes} diverged" if moment.diverged else ""
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,216 @@
+"""The figures of a run as inline SVG: every seed, the paired differences, curves and task matrices arm by arm."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from lifelong.exams import mean_interval
+
+from ._svg import Curves, Row, curve_panel, heat_panel, strip_chart, ticks
+from ._verdict import Claim, Verdict
+from ._words import Unit, ends_of, spoken, unit_of, units
+
+if TYPE_CHECKING:
+    from ._runner import Run
+
+
+class Panel(NamedTuple):
+    """One picture of a group: its title, and the SVG or the reason why there is none."""
+
+    title: str
+    svg: str
+    reason: str = ""
+    strong: bool = False
+
+
+def measure_figure(run: "Run") -> Panel:
+    """Return the claim's measure for every arm: each seed, the mean and its 95 % interval."""
+    claim, unit = run.study.claim, units(run)[run.study.claim.on]
+    rows = [_arm_row(run, arm, unit) for arm, own in run.measures.items() if claim.on in own]
+    axis = spoken(claim.on) + (", %" if unit.percent else "")
+    label = f"{axis}, every seed: " + "; ".join(f"{row.label} {row.value}" for row in rows)
+    return Panel(spoken(claim.on), strip_chart(rows, axis, label))
+
+
+def _arm_row(run: "Run", arm: str, unit: Unit) -> Row:
+    own = run.measures[arm][run.study.claim.on]
+    lost = ~np.isfinite(own)
+    dots = counted(run, arm, run.study.claim) * unit.factor
+    name = {i: f"seed {i}: {_value(v, unit)}" for i, v in enumerate(dots)}
+    mean, interval = _mean_and_interval(own[~lost] * unit.factor)
+    return Row(
+        label=arm,
+        mean=mean,
+        interval=interval,
+        dots={name[i]: dots[i] for i in np.flatnonzero(~lost)},
+        crosses={f"seed {i} diverged": dots[i] for i in np.flatnonzero(lost) if np.isfinite(dots[i])},
+        value=_value(mean, unit),
+        strong=arm == run.study.claim.better,
+    )
+
+
+def differences_figure(run: "Run") -> Panel:
+    """Return the claim's gains, seed by seed: over the arm to beat, and over the knock-out."""
+    claim, unit = run.study.claim, units(run)[run.study.claim.on]
+    others = [arm for arm in claim.arms[1:] if arm in run.measures and claim.better in run.measures]
+    title = f"{claim.better} minus other arms" if claim.higher_is_better else f"other arms minus {claim.better}"
+    if run.verdict.effect is None:
+        return Panel(title, "", f"there are no differences to show: {run.verdict.reason}")
+    rows = [_difference_row(run, other, unit) for other in others]
+    axis = f"gain in {spoken(claim.on)}" + (", points" if unit.percent else "")
+    marks = {f"claimed {unit.bare(claim.by)}": claim.by * unit.factor} if claim.by else {}
+    label = f"{axis}, seed by seed: " + "; ".join(f"{row.label} {row.value}" for row in rows)
+    return Panel(title, strip_chart(rows, axis, label, marks, with_zero=True))
+
+
+def _difference_row(run: "Run", other: str, unit: Unit) -> Row:
+    gains = gains_over(run, other) * unit.factor
+    mean, interval = _mean_and_interval(gains)
+    dots = {f"seed {i}: {gain:.3g}": gain for i, gain in enumerate(gains)}
+    return Row(f"over {other}", mean, interval, dots, {}, _value(mean, unit), strong=other == run.study.claim.than)
+
+
+def gains_over(run: "Run", other: str) -> np.ndarray:
+    """Return the gain of the claim's arm over another on every seed, positive in favour of the claim."""
+    claim = run.study.claim
+    gains = counted(run, claim.better, claim) - counted(run, other, claim)
+    return gains if claim.higher_is_better else -gains
+
+
+def counted(run: "Run", arm: str, claim: Claim) -> np.ndarray:
+    """Return an arm's values on a claim's measure as the verdict counts them: a diverged seed is the worst seen."""
+    own = run.measures[arm][claim.on]
+    seen = np.concatenate([values[claim.on] for values in run.measures.values() if claim.on in values])
+    seen = seen[np.isfinite(seen)]
+    worst = (seen.min() if claim.higher_is_better else seen.max()) if len(seen) else np.nan
+    return np.where(np.isfinite(own), own, worst)
+
+
+def secondary_figures(run: "Run") -> list[Panel]:
+    """Return the gains of all claims with their 95 % intervals, one chart a measure."""
+    verdicts = (run.verdict, *run.secondary)
+    measures = dict.fromkeys(verdict.claim.on for verdict in verdicts)
+    return [_forest(run, on, [v for v in verdicts if v.claim.on == on]) for on in measures]
+
+
+def _forest(run: "Run", on: str, verdicts: Sequence[Verdict]) -> Panel:
+    unit = units(run).get(on) or unit_of(on, [])
+    rows = [_forest_row(verdict, unit, verdict is run.verdict) for verdict in verdicts if verdict.effect]
+    axis = f"gain in {spoken(on)}" + (", points" if unit.percent else "")
+    if not rows:
+        return Panel(axis, "", f"no gain can be shown: {verdicts[0].reason}")
+    label = f"{axis}: " + "; ".join(f"{row.label} {row.value}" for row in rows)
+    return Panel(axis, strip_chart(rows, axis, label, with_zero=True))
+
+
+def _forest_row(verdict: Verdict, unit: Unit, strong: bool) -> Row:
+    claim, effect = verdict.claim, verdict.effect
+    assert effect is not None
+    interval = (effect.interval.low * unit.factor, effect.interval.high * unit.factor)
+    mean = effect.mean * unit.factor
+    return Row(f"{claim.better} : {claim.than}", mean, interval, {}, {}, _value(mean, unit), strong)
+
+
+def curve_figures(run: "Run") -> list[Panel]:
+    """Return what each arm knew over its life: the mean over the tasks met so far, every seed thin and their mean thick.
+
+    An arm that is told of no ends of tasks is measured at each exam on the tasks that the others have met by then.
+    """
+    known = {arm: known_so_far(life, run.study.curve, _ends_in(run)) for arm, life in run.lives.items()}
+    drawn = {arm: curve for arm, curve in known.items() if curve is not None}
+    if not drawn:
+        return []
+    unit = unit_of(run.study.curve, [curve.values.ravel() for curve in drawn.values()])
+    limits = _limits([curve.values * unit.factor for curve in drawn.values()], unit)
+    better = drawn.get(run.study.claim.better)
+    ghost = None if better is None else (better.exam.values, _mean(better.values, 0) * unit.factor)
+    panels = []
+    for arm, curve in known.items():
+        if curve is None:
+            panels.append(Panel(arm, "", f"this arm has no exam result '{run.study.curve}' by seed and exam"))
+            continue
+        strong = arm == run.study.claim.better
+        thin, steps = curve.values * unit.factor, curve.exam.values
+        curves = Curves(steps, thin, _mean(thin, 0), None if strong else ghost, ends_of(run.lives[arm]), strong)
+        last = _value(float(curves.thick[-1]), unit)
+        label = f"{arm}: {spoken(run.study.curve)} on tasks met so far, {last} at the end"
+        svg = curve_panel(curves, limits, label, lambda v: f"{v:g}".replace("-", "−"))
+        panels.append(Panel(arm, svg, strong=strong))
+    return panels
+
+
+def known_so_far(life: xr.Dataset, name: str, ends: np.ndarray) -> xr.DataArray | None:
+    """Return an exam result [seed, exam], averaged over the tasks met at each exam (all tasks where none is known).
+
+    At an exam at step t the first 1 + #{ends < t} tasks have been met; the exam before the first step is left out.
+    Returns None where there is no such result by seed and exam.
+    """
+    if name not in life or not {"seed", "exam"} <= set(life[name].dims):
+        return None
+    result = life[name].isel(exam=life.exam.values > 0)
+    if not result.sizes["exam"]:
+        return None
+    if "task" in result.dims:
+        met = 1 + np.searchsorted(ends, result.exam.values, side="left") if len(ends) else result.sizes["task"]
+        among = np.arange(result.sizes["task"])[:, None] < np.broadcast_to(met, result.sizes["exam"])
+        mask = xr.DataArray(among, dims=("task", "exam"))
+        result = result.where(mask, 0).sum("task", skipna=False) / mask.sum("task")
+    others = [dim for dim in result.dims if dim not in ("seed", "exam")]
+    return result.mean(others, skipna=False).transpose("seed", "exam")
+
+
+def matrix_figures(run: "Run") -> list[Panel]:
+    """Return each arm's accuracy on every task after every task, averaged over seeds; later tasks are muted."""
+    return [_matrix_panel(run, arm, life) for arm, life in run.lives.items()]
+
+
+def _matrix_panel(run: "Run", arm: str, life: xr.Dataset) -> Panel:
+    strong = arm == run.study.claim.better
+    if run.study.curve not in life or not {"seed", "exam", "task"} <= set(life[run.study.curve].dims):
+        return Panel(arm, "", f"this arm has no exam result '{run.study.curve}' by seed, exam and task", strong)
+    if not len(ends_of(life)):
+        return Panel(arm, "", "this arm is told of no ends of tasks", strong)
+    matrix = life[run.study.curve].sel(exam=ends_of(life)).transpose("seed", "exam", "task", ...)
+    means = _mean(matrix.values.reshape(*matrix.shape[:3], -1).mean(-1), 0)
+    if np.nanmin(means, initial=0.0) < 0 or np.nanmax(means, initial=0.0) > 1:
+        return Panel(arm, "", f"'{run.study.curve}' is no share, so it has no heat map", strong)
+    learned = np.arange(means.shape[1]) <= np.arange(means.shape[0])[:, None]
+    final = ", ".join(f"{100 * v:.0f}" for v in means[-1])
+    label = f"{arm}: {spoken(run.study.curve)} in per cent on each task; after the last one {final}"
+    return Panel(arm, heat_panel(means, learned, label), strong=strong)
+
+
+def _ends_in(run: "Run") -> np.ndarray:
+    """Return the ends of tasks of the first arm that is told of any."""
+    return next((ends for life in run.lives.values() if len(ends := ends_of(life))), np.zeros(0, int))
+
+
+def _limits(values: Sequence[np.ndarray], unit: Unit) -> tuple[float, float]:
+    """Return the limits of a common axis: 0 to 100 for per cents, else round numbers around all finite values."""
+    if unit.percent:
+        return 0.0, 100.0
+    seen = np.concatenate([v[np.isfinite(v)] for v in values] + [np.zeros(1)])
+    low, high = float(seen.min()), float(seen.max()) or 1.0
+    step = ticks(low, high)
+    return min(low, step[0]), max(high, step[-1])
+
+
+def _mean(values: np.ndarray, axis: int) -> np.ndarray:
+    """Return the mean of what is finite, NaN where nothing is."""
+    finite = np.isfinite(values)
+    total = np.where(finite, values, 0.0).sum(axis)
+    return np.where(finite.any(axis), total / np.maximum(finite.sum(axis), 1), np.nan)
+
+
+def _mean_and_interval(values: np.ndarray) -> tuple[float, tuple[float, float] | None]:
+    if len(values) < 2 or not np.isfinite(values).all():
+        return (float(values[0]) if len(values) == 1 else float("nan")), None
+    interval = mean_interval(values)
+    return float(values.mean()), (interval.low, interval.high)
+
+
+def _value(scaled: float, unit: Unit) -> str:
+    """Return a value that is already in its unit's scale."""
+    return unit.bare(scaled / unit.factor) if np.isfinite(scaled) else "undefined"
