@@ -37,15 +37,14 @@ def measure_figure(run: "Run") -> Panel:
 def _arm_row(run: "Run", arm: str, unit: Unit) -> Row:
     own = run.measures[arm][run.study.claim.on]
     lost = ~np.isfinite(own)
-    dots = counted(run, arm, run.study.claim) * unit.factor
-    name = {i: f"seed {i}: {_value(v, unit)}" for i, v in enumerate(dots)}
+    places = [float(v) for v in counted(run, arm, run.study.claim) * unit.factor]
     mean, interval = _mean_and_interval(own[~lost] * unit.factor)
     return Row(
         label=arm,
         mean=mean,
         interval=interval,
-        dots={name[i]: dots[i] for i in np.flatnonzero(~lost)},
-        crosses={f"seed {i} diverged": dots[i] for i in np.flatnonzero(lost) if np.isfinite(dots[i])},
+        dots={f"seed {i}: {_value(v, unit)}": v for i, v in enumerate(places) if not lost[i]},
+        crosses={f"seed {i} diverged": v for i, v in enumerate(places) if lost[i] and np.isfinite(v)},
         value=_value(mean, unit),
         strong=arm == run.study.claim.better,
     )

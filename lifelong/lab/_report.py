@@ -50,15 +50,19 @@ def as_html(run: Run) -> str:
 
 def as_table(run: Run) -> "Table":
     """Return arms and measures as a table for the terminal."""
+    from rich.box import SIMPLE_HEAD
     from rich.markup import escape as unmarked
     from rich.table import Table
 
-    header, rows = _grid(run)
-    table = Table(title=unmarked(_headline(run)), title_justify="left")
-    for i, name in enumerate(header):
-        table.add_column(name, justify="left" if i < 2 else "right", no_wrap=i == 0)
+    scales, rows = units(run), arm_rows(run)
+    table = Table(title=unmarked(_headline(run)), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("arm", *map(_titled, scales, scales.values()), "tuned", "compile + run s"):
+        table.add_column(name)
     for row in rows:
-        table.add_row(*map(unmarked, row))
+        role = f"{row.role}, {row.diverged} diverged" if row.diverged else row.role
+        cells = [f"{row.name}\n[dim]{unmarked(role)}[/dim]"]
+        cells += [unmarked(one.lines) for one in row.estimates]
+        table.add_row(*cells, unmarked(row.chosen), _cost(row))
     return table
 
 
@@ -80,14 +84,28 @@ def as_markdown(run: Run) -> str:
 
 def _grid(run: Run) -> tuple[list[str], list[list[str]]]:
     """Return the header and rows of the plain table; columns that would be empty are left out."""
-    measures = [spoken(name) + unit.mark for name, unit in units(run).items()]
-    header = ["arm", "role", *measures, "tuned", "compile s", "run s", "diverged"]
+    header = [
+        "arm",
+        "role",
+        *map(_titled, *zip(*units(run).items(), strict=True)),
+        "tuned",
+        "compile + run s",
+        "diverged",
+    ]
     rows = [
-        [row.name, row.role, *map(str, row.estimates), row.tuned, row.compiled, row.ran, str(row.diverged or "")]
+        [row.name, row.role, *map(str, row.estimates), row.chosen, _cost(row), str(row.diverged or "")]
         for row in arm_rows(run)
     ]
     full = [i for i in range(len(header)) if any(row[i] for row in rows)]
     return [header[i] for i in full], [[row[i] for i in full] for row in rows]
+
+
+def _titled(measure: str, unit: Unit) -> str:
+    return spoken(measure) + ("," + unit.mark if unit.percent else "")
+
+
+def _cost(row: ArmRow) -> str:
+    return f"{row.compiled} + {row.ran}" if row.compiled else ""
 
 
 def _markdown_row(cells: Sequence[str]) -> str:
@@ -116,15 +134,16 @@ def _content(run: Run) -> dict[str, Any]:
         "claim": _sentence(run.verdict),
         "reason": _capital(run.verdict.reason),
         "effects": _effects(run.verdict, unit),
+        "better": run.study.claim.better,
         "measured": spoken(run.study.claim.on),
         "least_p": plain(min(1.0, 2 / 2**run.settings.seeds), 2),
         "seeds": _seeds(run),
         "tuning_seeds": ranges(run.study.tuning_seeds) if any(a.tune for a in run.study.arms.values()) else "",
         "measure": _panel(figures.measure_figure(run)),
         "differences": _panel(figures.differences_figure(run)),
-        "measures": [spoken(name) + (", %" if u.percent else "") for name, u in units(run).items()],
+        "measures": [_titled(name, u) for name, u in units(run).items()],
         "rows": rows,
-        "any_tuned": any(row.tuned for row in rows),
+        "any_tuned": any(row.chosen for row in rows),
         "controls": [{"passed": c.passed, "sentence": _capital(c.sentence)} for c in run.verdict.controls],
         "diverged": _diverged(rows),
         "curve": spoken(run.study.curve),
@@ -153,7 +172,7 @@ def _effects(verdict: Verdict, unit: Unit) -> list[dict[str, Any]]:
     pairs = [(verdict.claim.than, verdict.effect), (verdict.claim.knockout, verdict.knockout_effect)]
     return [
         {
-            "title": f"{verdict.claim.better} over {other}",
+            "over": other,
             "mean": unit.bare(effect.mean) + unit.gap,
             "interval": unit.span(effect.interval),
             "p": plain(effect.p, 2),
@@ -242,4 +261,6 @@ def _capital(words: str) -> str:
 @cache
 def _templates() -> Environment:
     page = (files("lifelong.lab") / "templates" / "study.html").read_text(encoding="utf-8")
-    return Environment(templates={"study.html": page}, trim_blocks=True, lstrip_blocks=True, undefined_behavior="strict")
+    return Environment(
+        templates={"study.html": page}, trim_blocks=True, lstrip_blocks=True, undefined_behavior="strict"
+    )

@@ -1,8 +1,8 @@
 """What a run found, in words: numbers as readers expect them, one row an arm, and what would have refuted the claim."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -65,7 +65,8 @@ def units(run: "Run") -> dict[str, Unit]:
     names = list(run.study.measures)
     names += [name for own in run.measures.values() for name in own if name not in names]
     return {
-        name: unit_of(name, [own[name] for own in run.measures.values() if name in own]) for name in dict.fromkeys(names)
+        name: unit_of(name, [own[name] for own in run.measures.values() if name in own])
+        for name in dict.fromkeys(names)
     }
 
 
@@ -78,7 +79,9 @@ def plain(value: float, digits: int = 3) -> str:
         return "undefined"
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-    return _signed(f"{mantissa} × 10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}")
+    return _signed(
+        f"{mantissa}\u00a0×\u00a010{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+    )
 
 
 def spoken(name: str) -> str:
@@ -106,9 +109,12 @@ class Estimate:
     reason: str
 
     def __str__(self) -> str:
-        interval = f" ({self.span})" if self.span else ""
-        reason = f" [{self.reason}]" if self.reason and self.mean else self.reason
-        return f"{self.mean}{interval}{reason}"
+        return " ".join([self.mean, f"({self.span})" if self.span else "", self.reason]).strip()
+
+    @property
+    def lines(self) -> str:
+        """The same in a narrow column: mean, interval and reason below each other."""
+        return "\n".join(part for part in (self.mean, self.span, self.reason) if part)
 
 
 def estimate(values: np.ndarray | None, unit: Unit, diverged: int = 0, why: str = "") -> Estimate:
@@ -135,7 +141,8 @@ class ArmRow:
     role: str
     note: str
     estimates: tuple[Estimate, ...]
-    tuned: str
+    chosen: str
+    choice: str
     compiled: str
     ran: str
     diverged: int
@@ -151,14 +158,14 @@ def arm_rows(run: "Run") -> list[ArmRow]:
 def _arm_row(run: "Run", name: str, scales: Mapping[str, Unit]) -> ArmRow:
     arm, life, own = run.study.arms.get(name, DERIVED), run.lives.get(name), run.measures[name]
     lost = diverged_seeds(life)
-    why = "undefined: this arm is told of no ends of tasks" if life is not None and not len(ends_of(life)) else ""
-    about = {} if life is None else life.attrs
+    why = "undefined: no announced ends of tasks" if life is not None and not len(ends_of(life)) else ""
+    about: Mapping[Hashable, Any] = {} if life is None else life.attrs
     return ArmRow(
         name,
         arm.role if name in run.study.arms else "derived",
         arm.note,
         tuple(estimate(own.get(measure), unit, lost, why) for measure, unit in scales.items()),
-        tuned(run, arm, about),
+        *_tuned(run, arm, about),
         _seconds(about.get("compile_seconds")),
         _seconds(about.get("run_seconds")),
         lost,
@@ -166,16 +173,16 @@ def _arm_row(run: "Run", name: str, scales: Mapping[str, Unit]) -> ArmRow:
     )
 
 
-def tuned(run: "Run", arm: Arm, about: Mapping) -> str:
-    """Say which hyperparameter an arm uses, and among which values and on which seeds it was chosen."""
+def _tuned(run: "Run", arm: Arm, about: Mapping[Hashable, Any]) -> tuple[str, str]:
+    """Say which hyperparameter an arm uses, and how it was chosen."""
     if arm.tune is None:
-        return ""
+        return "", ""
     chosen = f"{float(about['chosen']):g}" if "chosen" in about else "not recorded"
     name = arm.tune.path.split(".")[-1]
     if len(arm.tune.values) == 1:
-        return f"{name} = {chosen}, fixed"
+        return f"{name} = {chosen}", "fixed"
     among = ", ".join(f"{value:g}" for value in arm.tune.values)
-    return f"{name} = {chosen}, chosen among {among} on seeds {ranges(run.study.tuning_seeds)}"
+    return f"{name} = {chosen}", f"the best of {among} on seeds {ranges(run.study.tuning_seeds)}"
 
 
 def diverged_seeds(life: xr.Dataset | None) -> int:

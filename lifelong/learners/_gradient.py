@@ -10,8 +10,7 @@ import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from lifelong.errors import BadInput, Mismatch
-from lifelong.feedback import CrossEntropy, Feedback, Info
-from lifelong.feedback._labels import FORBIDDEN
+from lifelong.feedback import FORBIDDEN, CrossEntropy, Feedback, Info
 from lifelong.memory import Loss, Memory, Nothing, Step
 from lifelong.recipe import Recipe
 from lifelong.worlds import Batch, Lesson, Mixture, Pages, World

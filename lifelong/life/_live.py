@@ -126,7 +126,7 @@ class _Run:
         numbers = (jnp.int32(start), jnp.int32(stop), jnp.int32(self.record))
         state, records, finite = self._call(programs.advance, self.state, *numbers)
         kept = stop // self.record - start // self.record
-        records = {name: np.asarray(values[:, :kept]) for name, values in records.items()}
+        records = {name: np.asarray(values)[:, :kept] for name, values in records.items()}
         self.diverged = np.where((self.diverged < 0) & ~np.asarray(finite), stop, self.diverged)
         pace.measured(stop - start, time.perf_counter() - began)
         self._look_up(stop, state, records)

@@ -33,11 +33,19 @@ class Parts(eqx.Module):
 
 
 class LifeState(eqx.Module):
-    """Everything that changes: the learner, the teacher's plan, and the last lesson given."""
+    """Everything that differs between lanes: the learner, the teacher's plan, the last lesson given, and the place.
+
+    The place is what opening the world for this lifetime changed of it: an order of classes, permutations, a seed.
+    """
 
     learner: PyTree
     plan: PyTree
     lesson: Any
+    place: PyTree
+
+    def within(self, world: World) -> World:
+        """Return the world as this lifetime meets it."""
+        return eqx.combine(self.place, world)
 
 
 def _per_lane(function: Callable) -> Callable:
@@ -62,7 +70,8 @@ def begin(parts: Parts, key: PRNGKeyArray, _: None) -> LifeState:
     world = parts.world.open(key=key_for(key, "world"))
     plan = parts.teacher.init(key=key_for(key, "teacher"))
     lesson, _ = parts.teacher.ask(plan, key=key_for(key, "first lesson"))
-    return LifeState(parts.learner.init(world, key=key_for(key, "learner")), plan, lesson)
+    place = jax.tree.map(lambda new, old: None if new is old else new, world, parts.world)
+    return LifeState(parts.learner.init(world, key=key_for(key, "learner")), plan, lesson, place)
 
 
 @_per_lane
@@ -75,9 +84,8 @@ def advance(
     every: Int[Array, ""],
 ) -> tuple[LifeState, dict[str, Array], Bool[Array, ""]]:
     """Live steps `start` … `stop`−1; return the state, the infos of every `every`-th step, and whether all is finite."""
-    world = parts.world.open(key=key_for(key, "world"))
     arrays, static = eqx.partition(state, eqx.is_array)
-    step = _step(parts, world, key, static)
+    step = _step(parts, key, static)
     shapes = jax.eval_shape(step, arrays, start)[1]
     row, restore = ravel_pytree(jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
 
@@ -93,17 +101,17 @@ def advance(
     return state, jax.vmap(restore)(rows[:CAPACITY]), _all_finite(state.learner)
 
 
-def _step(parts: Parts, world: World, key: PRNGKeyArray, static: PyTree) -> Callable:
+def _step(parts: Parts, key: PRNGKeyArray, static: PyTree) -> Callable:
     """Return one step of life as a function of the arrays of its state and the step number."""
     learner, teacher = parts.learner, parts.teacher
 
     def step(arrays: PyTree, i: Int[Array, ""]) -> tuple[PyTree, dict[str, Array]]:
         state = eqx.combine(arrays, static)
         lesson, plan = teacher.ask(state.plan, key=key_for(key, "ask", i))
-        experience = learner.meet(state.learner, world, lesson, key=key_for(key, "meet", i))
+        experience = learner.meet(state.learner, state.within(parts.world), lesson, key=key_for(key, "meet", i))
         learned, info = learner.learn(state.learner, experience, key=key_for(key, "learn", i))
         plan = teacher.tell(plan, lesson, info, key=key_for(key, "tell", i))
-        return eqx.filter(LifeState(learned, plan, lesson), eqx.is_array), info
+        return eqx.filter(LifeState(learned, plan, lesson, state.place), eqx.is_array), info
 
     return step
 
@@ -111,16 +119,15 @@ def _step(parts: Parts, world: World, key: PRNGKeyArray, static: PyTree) -> Call
 @_per_lane
 def consolidate(parts: Parts, key: PRNGKeyArray, state: LifeState, step: Int[Array, ""]) -> LifeState:
     """Tell the learner that the task of its last lesson has ended."""
-    world = parts.world.open(key=key_for(key, "world"))
+    world = state.within(parts.world)
     learned = parts.learner.consolidate(state.learner, world, state.lesson, key=key_for(key, "consolidate", step))
-    return LifeState(learned, state.plan, state.lesson)
+    return LifeState(learned, state.plan, state.lesson, state.place)
 
 
 @_per_lane
 def sit(parts: Parts, key: PRNGKeyArray, state: LifeState, step: Int[Array, ""]) -> dict[str, Array]:
     """Return every lane's exam results."""
-    world = parts.world.open(key=key_for(key, "world"))
-    return parts.exam.sit(state.learner, parts.learner, world, key=key_for(key, "exam", step))
+    return parts.exam.sit(state.learner, parts.learner, state.within(parts.world), key=key_for(key, "exam", step))
 
 
 def _all_finite(state: PyTree) -> Bool[Array, ""]:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Int, PRNGKeyArray, PyTree, UInt
 
 from lifelong.worlds import Batch, empty_batch, shuffled
 
@@ -64,9 +64,8 @@ def write(buffer: Buffer, slots: Int[Array, " n"], batch: Batch, extra: PyTree) 
     return eqx.tree_at(lambda b: (b.examples, b.extra), buffer, (examples, jax.tree.map(put, buffer.extra, extra)))
 
 
-def sample(buffer: Buffer, n: int, *, key: PRNGKeyArray) -> tuple[Batch, PyTree]:
-    """Return n different examples, uniformly; where fewer are held the rest has weight 0."""
-    seed = jax.random.bits(key, (), jnp.uint32)
+def sample(buffer: Buffer, n: int, seed: UInt[Array, ""]) -> tuple[Batch, PyTree]:
+    """Return n different examples, uniformly over seeds; where fewer are held the rest has weight 0."""
     place = jnp.arange(n)
     filled = jnp.maximum(buffer.filled, 1)
     slot = shuffled(place % filled, filled, jnp.zeros(n, jnp.int32), seed)

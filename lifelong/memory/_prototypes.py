@@ -208,7 +208,7 @@ class ICaRL(Memory):
 
     def recall(self, m: ICaRLState, *, key: PRNGKeyArray) -> Batch:
         """Return a draw of exemplars."""
-        return sample(m.store, self.batch, key=key)[0]
+        return sample(m.store, self.batch, jax.random.bits(key, (), jnp.uint32))[0]
 
     def weigh(self, m: ICaRLState, batch: Batch, recalled: Batch) -> Float[Array, ""] | float:
         """Return the current batch's share of both batches; 0 in the 'binary' form, which has a loss of its own."""

@@ -92,13 +92,16 @@ class Replay(Memory):
         answers = eqx.filter_eval_shape(jax.vmap(model), like.x)
         stored = None if self.logits is None else answers
         buffer = empty_buffer(like, self.capacity, answers.shape[-1], stored)
-        return ReplayState(buffer, self._draw(buffer, key), jnp.int32(0))
+        nothing = eqx.filter_eval_shape(self._draw, buffer, key)
+        return ReplayState(buffer, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), nothing), jnp.int32(0))
 
     def _draw(self, buffer: Buffer, key: PRNGKeyArray) -> Recalled:
-        for_labels, for_logits = jax.random.split(key)
-        labelled, _ = sample(buffer, self.batch, key=for_labels)
-        answered = (None, None) if self.logits is None else sample(buffer, self.batch, key=for_logits)
-        return Recalled(labelled, *answered)
+        seeds = jax.random.bits(key, (1 if self.logits is None else 2,), jnp.uint32)
+        draws = jax.vmap(lambda seed: sample(buffer, self.batch, seed))(seeds)
+        labelled, _ = jax.tree.map(lambda leaf: leaf[0], draws)
+        if self.logits is None:
+            return Recalled(labelled, None, None)
+        return Recalled(labelled, *jax.tree.map(lambda leaf: leaf[1], draws))
 
     def recall(self, m: ReplayState, *, key: PRNGKeyArray) -> Recalled:
         """Return one draw for the labels and an independent one for the logits."""

@@ -1,9 +1,12 @@
 """Multilayer perceptrons."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from lifelong.errors import BadInput
@@ -21,7 +24,7 @@ class MLP(eqx.Module):
         key: draws the weights, uniform in ±1/√fan_in.
     """
 
-    hidden: tuple[eqx.nn.Linear, ...]
+    hidden: list[eqx.nn.Linear]
     head: eqx.nn.Linear
     activation: Callable[[Array], Array] = eqx.field(static=True)
 
@@ -40,11 +43,9 @@ class MLP(eqx.Module):
             raise BadInput(
                 f"an MLP needs positive sizes: inputs={inputs}, outputs={outputs}, width={width}, depth={depth}"
             )
-        sizes = [inputs, *[width] * depth]
-        *hidden_keys, head_key = jax.random.split(key, depth + 1)
-        self.hidden = tuple(eqx.nn.Linear(n, m, key=k) for n, m, k in zip(sizes, sizes[1:], hidden_keys, strict=False))
-        self.head = eqx.nn.Linear(sizes[-1], outputs, use_bias=head_bias, key=head_key)
-        self.activation = activation
+        sizes = [inputs, *[width] * depth, outputs]
+        *hidden, head = linears(sizes, [True] * depth + [head_bias], key=key)
+        self.hidden, self.head, self.activation = hidden, head, activation
 
     def features(self, x: Float[Array, "*shape"]) -> Float[Array, " width"]:
         """Return what the last hidden layer makes of one input."""
@@ -56,3 +57,20 @@ class MLP(eqx.Module):
     def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, " outputs"]:
         """Return the logits of one input."""
         return self.head(self.features(x))
+
+
+def linears(sizes: Sequence[int], biases: Sequence[bool], *, key: PRNGKeyArray) -> list[eqx.nn.Linear]:
+    """Return linear layers from size to size, weights and biases uniform in ±1/√fan_in, all from one draw.
+
+    One draw for all layers, not two for each: every call of a random generator is compiled into a loop of its own.
+    """
+    counts = [m * n + m * bias for n, m, bias in zip(sizes, sizes[1:], biases, strict=False)]
+    pieces = jnp.split(jax.random.uniform(key, (sum(counts),), minval=-1.0), np.cumsum(counts)[:-1])
+    return [_linear(n, m, piece) for n, m, piece in zip(sizes, sizes[1:], pieces, strict=False)]
+
+
+def _linear(fan_in: int, outputs: int, numbers: Float[Array, " count"]) -> eqx.nn.Linear:
+    layer = eqx.filter_eval_shape(eqx.nn.Linear, fan_in, outputs, len(numbers) > fan_in * outputs, key=jax.random.key(0))
+    weight, bias = jnp.split(numbers / math.sqrt(fan_in), [fan_in * outputs])
+    layer = eqx.tree_at(lambda line: line.weight, layer, weight.reshape(outputs, fan_in))
+    return layer if layer.bias is None else eqx.tree_at(lambda line: line.bias, layer, bias)

@@ -26,7 +26,7 @@ def shuffled(
         swaps = _mix(jnp.maximum(x, partner) ^ (word + jnp.uint32(0x7F4A7C15))) >> 31
         return jnp.where(swaps == 1, partner, x)
 
-    return jax.lax.fori_loop(0, ROUNDS, swap, here, unroll=8).astype(position.dtype)
+    return jax.lax.fori_loop(0, ROUNDS, swap, here, unroll=4).astype(position.dtype)
 
 
 def _mix(word: UInt[Array, "..."]) -> UInt[Array, "..."]:

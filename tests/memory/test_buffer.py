@@ -136,7 +136,7 @@ def test_greedy_follows_its_rule_at_every_step():
 def test_of_several_writes_to_one_slot_the_last_stays():
     start = empty_buffer(batch_of([0]), 4, 1, jnp.zeros(1))
     numbers = jnp.arange(10.0, 16.0)
-    buffer = write(start, jnp.asarray([2, 0, 2, 4, 2, 7]), batch_of(numbers), numbers)
+    buffer = jax.jit(write)(start, jnp.asarray([2, 0, 2, 4, 2, 7]), batch_of(numbers), numbers)
     np.testing.assert_array_equal(buffer.examples.x[:, 0], [11, 0, 14, 0])
     np.testing.assert_array_equal(buffer.extra, [11, 0, 14, 0])
 
@@ -150,8 +150,8 @@ def filled_with(n):
 
 def test_sampling_is_without_replacement_and_even():
     draws = 4000
-    keys = jax.random.split(jax.random.key(9), draws)
-    drawn, _ = jax.jit(jax.vmap(lambda key: sample(filled_with(11), 4, key=key)))(keys)
+    seeds = jax.random.bits(jax.random.key(9), (draws,), jnp.uint32)
+    drawn, _ = jax.jit(jax.vmap(lambda seed: sample(filled_with(11), 4, seed)))(seeds)
     numbers = np.asarray(drawn.x[..., 0]).astype(int)
     assert (np.asarray(drawn.weight) == 1).all()
     assert all(len(set(row)) == 4 for row in numbers)
@@ -159,7 +159,7 @@ def test_sampling_is_without_replacement_and_even():
 
 
 def test_where_too_few_are_held_the_rest_has_weight_0():
-    draw = jax.jit(jax.vmap(lambda n: sample(filled_with(n), 5, key=jax.random.key(10))[0]))
+    draw = jax.jit(jax.vmap(lambda n: sample(filled_with(n), 5, jnp.uint32(10))[0]))
     drawn = draw(jnp.asarray([0, 1, 3]))
     for filled, x, weight in zip([0, 1, 3], drawn.x[..., 0], drawn.weight, strict=True):
         assert sorted(np.asarray(x)[np.asarray(weight) > 0]) == list(range(filled))
