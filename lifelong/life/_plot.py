@@ -70,7 +70,7 @@ class Plots:
         teacher announced no ends of tasks.
         """
         matrix = self.life.matrix
-        panels = self._panels()
+        panels = panels_of(self.life)
         side = 0.42 * max(matrix.shape[-1], 4) + 0.9
         figure, axes = _figure(len(panels), side, side * (matrix.shape[-2] + 1) / (matrix.shape[-1] + 1) + 0.3)
         for panel, ax in zip(panels, axes, strict=True):
@@ -88,7 +88,7 @@ class Plots:
             raise UnknownName("exam result", name, self.life.exams)
         values = self.life.exams[name]
         values = values.reshape(*values.shape[: len(self.life.dims) + 1], -1)
-        panels, many = self._panels(), values.shape[-1] > 1
+        panels, many = panels_of(self.life), values.shape[-1] > 1
         figure, axes = _figure(len(panels), 3.4 if len(panels) > 1 else 5.2, 2.8)
         for panel, ax in zip(panels, axes, strict=True):
             self._curves_on(ax, values[panel.place])
@@ -111,18 +111,17 @@ class Plots:
             ax.plot(steps, _mean(values[..., i]), linewidth=1.8, label=str(i + 1), **style)
         _tidy(ax)
 
-    def _panels(self) -> list[Panel]:
-        """Return one panel for every combination of swept values, six at most."""
-        names = [name for name in self.life.dims if name != "seed"]
-        places = list(np.ndindex(*(len(self.life.dims[name]) for name in names)))
-        chosen = np.unique(np.linspace(0, len(places) - 1, min(PANELS, len(places))).round().astype(int))
 
-        def title(place: tuple[int, ...]) -> str:
-            return ", ".join(
-                f"{n.split('.')[-1]} = {self.life.dims[n][i]:g}" for n, i in zip(names, place, strict=True)
-            )
+def panels_of(life: "Life") -> list[Panel]:
+    """Return one panel for every combination of swept values, six at most."""
+    names = [name for name in life.dims if name != "seed"]
+    places = list(np.ndindex(*(len(life.dims[name]) for name in names)))
+    chosen = np.unique(np.linspace(0, len(places) - 1, min(PANELS, len(places))).round().astype(int))
 
-        return [Panel(title(places[i]), places[i]) for i in chosen]
+    def title(place: tuple[int, ...]) -> str:
+        return ", ".join(f"{n.split('.')[-1]} = {life.dims[n][i]:g}" for n, i in zip(names, place, strict=True))
+
+    return [Panel(title(places[i]), places[i]) for i in chosen]
 
 
 def as_html(life: "Life") -> str:
@@ -134,22 +133,23 @@ def as_html(life: "Life") -> str:
 
 def _facts(life: "Life") -> Iterator[tuple[str, str]]:
     """Yield what a reader wants first, as names and values."""
-    if "accuracy" in life.exams:
-        yield "final accuracy", _estimate(life.final)
-        yield "forgetting", _forgetting(life)
+    for panel in panels_of(life) if "accuracy" in life.exams else ():
+        where = f", {panel.title}" if panel.title else ""
+        yield f"final accuracy{where}", _estimate(life.final[panel.place])
+        yield f"forgetting{where}", _forgetting(life, panel)
     ended = {result.name: life.results.count(result) for result in Result if result in life.results}
     yield "lanes", f"{len(life.results)}: " + ", ".join(f"{count} {name}" for name, count in ended.items())
     if len(life.exam_steps):
         yield "steps", f"{life.exam_steps[-1]:,}"
 
 
-def _forgetting(life: "Life") -> str:
+def _forgetting(life: "Life", panel: Panel) -> str:
     if not len(life.ends):
         return "undefined: no ends of tasks were announced"
     matrix = life.matrix
     if matrix.shape[-1] != matrix.shape[-2]:
         return f"undefined: {matrix.shape[-2]} ends of tasks for {matrix.shape[-1]} tasks"
-    return _estimate(forgetting(matrix)) if matrix.shape[-1] > 1 else "undefined: there is one task only"
+    return _estimate(forgetting(matrix[panel.place])) if matrix.shape[-1] > 1 else "undefined: there is one task only"
 
 
 def _estimate(values: np.ndarray) -> str:

@@ -1,0 +1,322 @@
+"""Anchors: hold every weight near the value it had, the more so the more it mattered.
+
+All of them add
+
+    penalty(θ) = λ/2 · Σ_i F_i (θ_i − θ*_i)²        with λ = `strength`
+
+to the loss and differ in the importance F and the anchor θ*. The half is Kirkpatrick's; many publications leave it out,
+and their λ is half of `strength` here:
+
+    published as                                               strength
+    van de Ven's EWC and online EWC, λ/2 · Σ F (θ − θ*)²        λ  (online EWC: γλ, for he decays once more in the penalty)
+    van de Ven's SI, c · Σ Ω (θ − θ*)²                         2c
+    Hsu et al. 2018: L2, EWC, online EWC, SI, λ · Σ F (θ − θ*)²  2λ
+    Hsu et al. 2018: MAS, Ω from the mean over k outputs       2λ/k
+    Mammoth's online EWC, Avalanche's RWalk, λ · Σ F (θ − θ*)²  2λ
+    Aljundi et al. 2018: MAS, gradient 2λ Ω (θ − θ*)           2λ
+
+Good strengths differ by orders of magnitude between networks, estimators and scenarios: sweep them.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from lifelong.errors import BadInput
+from lifelong.feedback import squared_distance
+from lifelong.worlds import Batch, Pages
+
+from ._base import Loss, Memory, Step, number
+from ._importance import Labels, check_estimator, fisher, sensitivity, weights
+
+Number = Float[Array, ""] | float
+"""A hyperparameter that can be swept: given as a float, held as an array."""
+
+
+class Held(NamedTuple):
+    """What is held: how important each weight is, and the value it should keep."""
+
+    importance: PyTree
+    anchor: PyTree
+
+
+class Anchor(Memory):
+    """The penalty that all anchors share; by itself it never learns what is important and holds nothing.
+
+    Args:
+        strength: λ; 0 is plain fine-tuning.
+        where: picks the parts of a model that are held, as in `lambda model: model.hidden`; all weights unless stated.
+    """
+
+    strength: Number = number(1.0)
+    where: Callable[[PyTree], Any] | None = eqx.field(static=True, default=None, kw_only=True)
+
+    def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> Held:
+        """Return importances of 0, and the first weights as anchors."""
+        return Held(_zeros(self._part(model)), self._part(model))
+
+    def penalty(self, m: Any, model: PyTree, batch: Batch, recalled: Any, loss: Loss) -> Float[Array, ""]:
+        """Return λ/2 · Σ F (θ − θ*)²."""
+        return 0.5 * self.strength * squared_distance(self._part(model), m.anchor, m.importance)
+
+    def _part(self, tree: PyTree) -> PyTree:
+        """Return what is held of a model, or of a tree like its weights."""
+        return weights(tree) if self.where is None else self.where(weights(tree))
+
+    def _moves(self, m: Any, step: Step) -> tuple[PyTree, PyTree]:
+        """Return the gradient of a step without this penalty's own, and what the step added to the weights."""
+        before, after = self._part(step.before), self._part(step.after)
+        pull = jax.tree.map(lambda f, w, a: self.strength * f * (w - a), m.importance, before, m.anchor)
+        return jax.tree.map(jnp.subtract, self._part(step.gradient), pull), jax.tree.map(jnp.subtract, after, before)
+
+
+class L2(Anchor):
+    """Hold all weights alike near their values at the end of the last task: F = 1 after the first task, 0 before.
+
+    Hsu et al. 2018 ("Re-evaluating Continual Learning Scenarios") compare EWC and its relatives with it; Smith et al.
+    2023 ("A Closer Look at Rehearsal-Free Continual Learning") hold all but the head with it. The default strength is
+    Hsu's for task-incremental Split-MNIST.
+    """
+
+    strength: Number = number(0.02)
+
+    def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> Held:
+        """Return an importance of 0 for every array of weights."""
+        part = self._part(model)
+        return Held(jax.tree.map(lambda _: jnp.float32(0.0), part), part)
+
+    def consolidate(
+        self, m: Held, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray
+    ) -> tuple[PyTree, Held]:
+        """Move the anchor to the weights of now."""
+        return model, Held(jax.tree.map(jnp.ones_like, m.importance), self._part(model))
+
+
+class EWC(Anchor):
+    """Elastic weight consolidation with one penalty for every finished task k:
+
+        penalty(θ) = λ/2 · Σ_k Σ_i F_ki (θ_i − θ_ki)² = λ/2 · Σ_i F_i (θ_i − θ*_i)² + constant,
+        F = Σ_k F_k,   θ* = Σ_k F_k θ_k / F,
+
+    so that sum and mean are all that needs keeping, however many tasks there are (Kirkpatrick et al. 2017, "Overcoming
+    catastrophic forgetting in neural networks", equation 3).
+
+    Args:
+        strength: λ; the default is Hsu's for task- and domain-incremental Split-MNIST.
+        where: what is held.
+        labels: the estimator of the Fisher information F_k, see `fisher`.
+        samples: examples it is estimated from; None takes the whole task.
+    """
+
+    strength: Number = number(200.0)
+    labels: Labels = eqx.field(static=True, default="sampled")
+    samples: int | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        check_estimator(self.labels, self.samples)
+
+    def _fisher(self, model: PyTree, review: Pages, loss: Loss, key: PRNGKeyArray) -> PyTree:
+        return self._part(fisher(model, review, self.labels, samples=self.samples, loss=loss, key=key))
+
+    def consolidate(
+        self, m: Held, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray
+    ) -> tuple[PyTree, Held]:
+        """Add the finished task's penalty to the others."""
+        new = self._fisher(model, review, loss, key)
+        total = jax.tree.map(jnp.add, m.importance, new)
+        return model, Held(total, jax.tree.map(_drawn_nearer, m.anchor, self._part(model), new, total))
+
+
+def _drawn_nearer(anchor: Array, weight: Array, new: Array, total: Array) -> Array:
+    """Return the mean of anchors weighted by importance, with one more weight of importance `new` among them."""
+    return anchor + jnp.where(total > 0, new / jnp.where(total > 0, total, 1.0), 1.0) * (weight - anchor)
+
+
+class OnlineEWC(EWC):
+    """Elastic weight consolidation with a single, fading penalty around the weights at the end of the last task k:
+
+        F ← γ F + F_k,   θ* ← θ_k
+
+    (Schwarz et al. 2018, "Progress & Compress", section 4; the decay is applied once, as Hsu et al. and Mammoth do).
+
+    Args:
+        strength: λ; the default is Hsu's for task-incremental Split-MNIST.
+        where: what is held.
+        decay: γ, what remains of the older importances; 1 forgets none (Hsu et al. 2018).
+        labels, samples: the estimator of the Fisher information, as in `EWC`.
+    """
+
+    strength: Number = number(800.0)
+    decay: Number = number(1.0)
+
+    def consolidate(
+        self, m: Held, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray
+    ) -> tuple[PyTree, Held]:
+        """Let the old importances fade, add the new, and move the anchor to the weights of now."""
+        new = self._fisher(model, review, loss, key)
+        return model, Held(jax.tree.map(lambda f, n: self.decay * f + n, m.importance, new), self._part(model))
+
+
+class MAS(Anchor):
+    """Memory-aware synapses: a weight matters as much as the outputs depend on it, whatever the labels say.
+
+    F ← F + mean |∂ ‖h(x)‖² / ∂θ| over the finished task, θ* ← θ (Aljundi et al. 2018, "Memory Aware Synapses"; see
+    `sensitivity`). The absolute value is taken example by example; Hsu et al. 2018 and the authors' code for large
+    batches take that of a batch's mean. The default strength is the authors' λ = 1.
+    """
+
+    strength: Number = number(2.0)
+
+    def consolidate(
+        self, m: Held, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray
+    ) -> tuple[PyTree, Held]:
+        """Add the outputs' sensitivity over the finished task."""
+        new = self._part(sensitivity(model, review))
+        return model, Held(jax.tree.map(jnp.add, m.importance, new), self._part(model))
+
+
+class SIState(NamedTuple):
+    """What synaptic intelligence carries; `path` sums what each weight's moves have taken off the loss in this task."""
+
+    importance: PyTree
+    anchor: PyTree
+    path: PyTree
+
+
+class SI(Anchor):
+    """Synaptic intelligence: a weight matters as much as its own moves have lowered the loss.
+
+    Every step: ω ← ω − g · Δθ. At a task's end: F ← F + max(ω, 0) / ((θ − θ*)² + ξ), θ* ← θ, ω ← 0, where θ* still is
+    the weight at the task's beginning (Zenke et al. 2017, "Continual Learning Through Synaptic Intelligence", section 3).
+
+    Args:
+        strength: λ; the default is Hsu's for task-incremental Split-MNIST.
+        where: what is held.
+        damping: ξ, keeps weights that hardly moved from mattering beyond measure; 0.1 with Hsu and van de Ven.
+        gradient: 'task' takes g without this penalty's own gradient (Zenke, Hsu), 'total' with it (van de Ven).
+    """
+
+    strength: Number = number(600.0)
+    damping: Number = number(0.1)
+    gradient: Literal["task", "total"] = eqx.field(static=True, default="task")
+
+    def __check_init__(self):
+        if self.gradient not in ("task", "total"):
+            raise BadInput(f"the gradient must be that of the 'task' or the 'total' loss, not '{self.gradient}'")
+
+    def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> SIState:
+        """Return importances and paths of 0, and the first weights as anchors."""
+        return SIState(*super().init(model, like, key=key), _zeros(self._part(model)))
+
+    def keep(self, m: SIState, step: Step, *, key: PRNGKeyArray) -> SIState:
+        """Add this step's share of the path integral."""
+        slope, move = self._moves(m, step)
+        slope = self._part(step.gradient) if self.gradient == "total" else slope
+        return m._replace(path=jax.tree.map(lambda w, g, d: w - g * d, m.path, slope, move))
+
+    def consolidate(
+        self, m: SIState, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray
+    ) -> tuple[PyTree, SIState]:
+        """Turn the path of the finished task into importance."""
+        part = self._part(model)
+
+        def grown(f: Array, path: Array, weight: Array, anchor: Array) -> Array:
+            return f + jnp.maximum(path, 0.0) / ((weight - anchor) ** 2 + self.damping)
+
+        return model, SIState(jax.tree.map(grown, m.importance, m.path, part, m.anchor), part, _zeros(part))
+
+
+class RWalkState(NamedTuple):
+    """What Riemannian walk carries, as trees of the held weights' shape but for two counters.
+
+    `fisher` is the running Fisher information; `path` and `start` belong to the interval since the last score; `score`
+    sums the scores of this task, and `past` is the mean score of those before.
+    """
+
+    importance: PyTree
+    anchor: PyTree
+    fisher: PyTree
+    path: PyTree
+    start: PyTree
+    score: PyTree
+    past: PyTree
+    steps: Int[Array, ""]
+    finished: Int[Array, ""]
+
+
+class RWalk(Anchor):
+    """Riemannian walk: EWC with a running Fisher, plus a path integral by how far the answers moved.
+
+    Every step:      F ← α g² + (1 − α) F,   Δ ← Δ − g · Δθ
+    every n steps:   s ← s + max(Δ, 0) / (½ F (θ − θ_start)² + ε),   Δ ← 0,   θ_start ← θ
+    at a task's end: importance ← [F] + [s̄] with s̄ ← (s̄ + s)/2 (after the first task s), θ* ← θ, s ← 0,
+
+    where [·] stretches a tree to the range 0 … 1 and g is the gradient of the batch's loss without this penalty
+    (Chaudhry et al. 2018, "Riemannian Walk for Incremental Learning", equations 6 to 9). F squares the batch's mean
+    gradient, as the authors' code does. That code also averages squares over n batches before it lets them in.
+
+    Args:
+        strength: λ; the default is Avalanche's for task-incremental Split-MNIST.
+        where: what is held.
+        decay: α, the weight of the newest batch in F.
+        damping: ε (authors' code).
+        every: n, steps between scores (authors' code).
+    """
+
+    strength: Number = number(0.2)
+    decay: Number = number(0.9)
+    damping: Number = number(1e-3)
+    every: int = eqx.field(static=True, default=10)
+
+    def __check_init__(self):
+        if self.every < 1:
+            raise BadInput(f"scores need at least one step between them, not every={self.every}")
+
+    def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> RWalkState:
+        """Return a state in which nothing matters yet."""
+        part = self._part(model)
+        none, zero = _zeros(part), jnp.int32(0)
+        return RWalkState(none, part, none, none, part, none, none, zero, zero)
+
+    def keep(self, m: RWalkState, step: Step, *, key: PRNGKeyArray) -> RWalkState:
+        """Update Fisher information and path; where an interval ends, score it."""
+        slope, move = self._moves(m, step)
+        after = self._part(step.after)
+        fisher = jax.tree.map(lambda f, g: self.decay * g**2 + (1.0 - self.decay) * f, m.fisher, slope)
+        path = jax.tree.map(lambda p, g, d: p - g * d, m.path, slope, move)
+        due = (m.steps + 1) % self.every == 0
+
+        def scored(score: Array, path: Array, f: Array, now: Array, start: Array) -> Array:
+            gain = jnp.maximum(path, 0.0) / (0.5 * f * (now - start) ** 2 + self.damping)
+            return score + jnp.where(due, gain, 0.0)
+
+        score = jax.tree.map(scored, m.score, path, fisher, after, m.start)
+        path = jax.tree.map(lambda p: jnp.where(due, 0.0, p), path)
+        start = jax.tree.map(lambda now, then: jnp.where(due, now, then), after, m.start)
+        return m._replace(fisher=fisher, path=path, start=start, score=score, steps=m.steps + 1)
+
+    def consolidate(
+        self, m: RWalkState, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray
+    ) -> tuple[PyTree, RWalkState]:
+        """Hold what the finished task's Fisher information and scores say."""
+        part = self._part(model)
+        none = _zeros(part)
+        past = jax.tree.map(lambda p, s: jnp.where(m.finished > 0, 0.5 * (p + s), s), m.past, m.score)
+        importance = jax.tree.map(jnp.add, _stretched(m.fisher), _stretched(past))
+        return model, RWalkState(importance, part, m.fisher, none, part, none, past, jnp.int32(0), m.finished + 1)
+
+
+def _stretched(tree: PyTree) -> PyTree:
+    """Return (v − min) / (max − min) over all leaves of a tree together."""
+    leaves = jax.tree.leaves(tree)
+    low = jnp.stack([leaf.min() for leaf in leaves]).min()
+    span = jnp.stack([leaf.max() for leaf in leaves]).max() - low
+    return jax.tree.map(lambda leaf: (leaf - low) / jnp.maximum(span, 1e-30), tree)
+
+
+def _zeros(tree: PyTree) -> PyTree:
+    return jax.tree.map(jnp.zeros_like, tree)
