@@ -1,35 +1,49 @@
 """A guard against a hang of JAX's CPU runtime, set before the runtime starts.
 
-With its concurrency-optimised scheduler, the CPU runtime of jax 0.10 can deadlock in vmapped, scanned recurrent programs on machines
-of few cores: compiled, started, and all threads idle for ever. Turning that scheduler off costs nothing measurable. The flag
-is read once, when the CPU backend starts; giving it to a single compilation does not help. This module imports no JAX.
+With its concurrency-optimised scheduler, the CPU runtime of jax 0.10 can deadlock in vmapped, scanned recurrent programs
+on machines of few cores: compiled, started, and all threads idle for ever. Turning that scheduler off costs nothing
+measurable. The flag is read once, when the CPU backend starts; giving it to a single compilation does not help. This
+module imports no JAX.
 """
 
 import os
 import sys
 import warnings
+from importlib.util import find_spec
 
 FLAG = "xla_cpu_enable_concurrency_optimized_scheduler"
+FAULTY = "0.10."
+"""The jaxlib whose fault and flag are known. XLA ends the process at a flag it does not know, so no other is given it."""
 
 
 def guard() -> str:
     """Turn the scheduler off unless the user has decided, and return what was done, in words.
 
-    Warns where JAX's backend was already running, so that the flag comes too late.
+    Warns where that cannot be done: JAX's backend was already running, or XLA_FLAGS names a file of flags.
     """
-    chosen = _chosen()
+    given = os.environ.get("XLA_FLAGS", "").strip()
+    chosen = _chosen(given)
     if chosen is not None:
         return f"left as you set it ({FLAG}={chosen})"
+    if not (installed := _jaxlib()).startswith(FAULTY):
+        return f"not set: the hang is known of jaxlib {FAULTY}*, and {installed} is installed"
     if _backend_is_running():
-        warnings.warn(
-            f"JAX was already running when lifelong was imported, so a known hang of its CPU runtime is not guarded against; "
+        _warn(
+            "JAX was already running when lifelong was imported",
             f"import lifelong first, or set XLA_FLAGS=--{FLAG}=false",
-            RuntimeWarning,
-            stacklevel=3,
         )
         return "too late: JAX was already running"
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --{FLAG}=false".strip()
+    if _names_a_file(given):
+        _warn(f"XLA_FLAGS names the file '{given}'", f"put --{FLAG}=false into it")
+        return f"not set: XLA_FLAGS names the file '{given}'"
+    os.environ["XLA_FLAGS"] = f"{given} --{FLAG}=false".strip()
     return "set by lifelong"
+
+
+def _warn(why: str, remedy: str) -> None:
+    warnings.warn(
+        f"{why}, so a known hang of its CPU runtime is not guarded against; {remedy}", RuntimeWarning, stacklevel=5
+    )
 
 
 def guard_state() -> str:
@@ -37,14 +51,34 @@ def guard_state() -> str:
     return _state
 
 
-def _chosen() -> str | None:
+def _names_a_file(given: str) -> bool:
+    """Say whether XLA takes this for the name of a file of flags, not for flags."""
+    return bool(given) and not given.startswith("--")
+
+
+def _chosen(given: str) -> str | None:
     """Return the value that the user gave the flag, if any; the last one counts, as it does for XLA."""
+    if _names_a_file(given):
+        if not os.path.isfile(given):
+            return None
+        with open(given) as file:
+            given = file.read()
     chosen = None
-    for word in os.environ.get("XLA_FLAGS", "").split():
-        name, _, value = word.lstrip("-").partition("=")
+    for word in given.split():
+        name, _, value = word.removeprefix("--").partition("=")
         if name == FLAG:
             chosen = value or "true"
     return chosen
+
+
+def _jaxlib() -> str:
+    """Return the installed version, read from a folder's name: `importlib.metadata` would take longer than all else."""
+    spec = find_spec("jaxlib")
+    if spec is None or spec.origin is None:
+        return "none"
+    beside = os.listdir(os.path.dirname(os.path.dirname(spec.origin)))
+    names = [name for name in beside if name.startswith("jaxlib-") and name.endswith("-info")]
+    return names[0].split("-")[1] if names else "an unknown version"
 
 
 def _backend_is_running() -> bool:

@@ -5,7 +5,10 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
+
+from lifelong.errors import BadInput
 
 Number = Float[Array, ""] | float
 """A hyperparameter that can be swept: given as a float, held as an array leaf."""
@@ -21,6 +24,7 @@ class Recipe(eqx.Module):
 
     Floats (and arrays) become array leaves, so they can be swept by `vmap` without compiling again; everything else
     is static. Two recipes of the same function and settings are equal, so compiled programs are shared between them.
+    Raises BadInput for a setting that cannot be hashed, such as a list.
     """
 
     make: Callable[..., Any] = eqx.field(static=True)
@@ -28,11 +32,31 @@ class Recipe(eqx.Module):
     settings: tuple[tuple[str, Any], ...] = eqx.field(static=True)
 
     def __init__(self, make: Callable[..., Any], **configuration: Any):
-        numbers = {k: v for k, v in configuration.items() if isinstance(v, float) or eqx.is_array(v)}
+        numbers = {name: value for name, value in configuration.items() if _is_number(value)}
         self.make = make
-        self.numbers = {k: jnp.asarray(v, jnp.float32) for k, v in numbers.items()}
+        self.numbers = {name: _leaf(value) for name, value in numbers.items()}
         self.settings = tuple(sorted((k, v) for k, v in configuration.items() if k not in numbers))
+        for name, value in self.settings:
+            _check_hashable(name, value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function with this configuration and the arguments given now."""
         return self.make(*args, **self.numbers, **dict(self.settings), **kwargs)
+
+
+def _is_number(value: Any) -> bool:
+    return eqx.is_array(value) or isinstance(value, float | np.floating | np.ndarray)
+
+
+def _leaf(value: Any) -> Array:
+    """Return floats as float32; whole numbers, truth values and keys stay what they are."""
+    value = jnp.asarray(value)
+    return value.astype(jnp.float32) if jnp.issubdtype(value.dtype, jnp.floating) else value
+
+
+def _check_hashable(name: str, value: Any) -> None:
+    try:
+        hash(value)
+    except TypeError:
+        kind = type(value).__name__
+        raise BadInput(f"'{name}' is a {kind}, by which compiled programs cannot be told apart; give a tuple") from None

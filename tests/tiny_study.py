@@ -35,7 +35,7 @@ def drawn(arm, settings, *, seeds, sweep, progress, checkpoint):
     level = LEVELS[arm.build] + (settings.gain if arm.build == "replay" else 0)
     noise = np.stack([np.random.default_rng([seed, len(arm.note)]).normal(size=(3, 2)) for seed in seeds])
     accuracy = np.clip(level + 0.02 * noise, 0, 1)[None].repeat(len(values), 0)
-    accuracy[:, np.isin(seeds, eval(settings.diverge))] = np.nan
+    accuracy[:, np.isin(seeds, [int(seed) for seed in settings.diverge.split()])] = np.nan
     steps = settings.steps * np.arange(3)
     record = xr.Dataset(
         {"accuracy": ((path, "seed", "exam", "task"), accuracy)},
@@ -62,7 +62,7 @@ def lived(arm, settings, **options):
     learner = GradientLearner(
         Recipe(MLP, inputs=data.x_train[0].size, outputs=world.outputs, width=8, depth=1),
         optimizer=Recipe(optax.sgd, learning_rate=0.1),
-        memory=Replay(16, settings.batch),
+        memory=Replay(16, min(settings.batch, 16)),
         batch=settings.batch,
     )
     steps = settings.epochs * len(data.y_train) // settings.tasks // settings.batch
@@ -107,7 +107,7 @@ def study(slug):
             "steps": 10,
             "looks": 1,
             "gain": 0.0,
-            "diverge": "()",
+            "diverge": "",
         },
         budgets={"smoke": {"seeds": 2}, "quick": {"steps": 5}, "full": {}},
         simplified="Everything.",
@@ -125,6 +125,7 @@ def load(slug):
 
 if __name__ == "__main__":
     import tiny_study
+
     from lifelong.cli import main
 
     studies.load = tiny_study.load

@@ -8,7 +8,7 @@ from lifelong.errors import BadInput
 from lifelong.lab._catalogue import FAMILIES, KINDS, ROLES, STATUSES, Entry, bibtex, catalogue, entry, select
 from lifelong.lab._folders import Recorded, default_folder, recorded, runs_of
 
-from ._options import Out, WithJson, option
+from ._options import Command, Out, option
 from ._output import facts, show, show_json, table
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class List(WithJson):
+class List(Command):
     """List the papers of the catalogue: which of them run, and which are planned."""
 
     family: Annotated[str | None, option(f"only this family: {', '.join(FAMILIES)}", metavar="FAMILY")] = None
@@ -30,15 +30,15 @@ class List(WithJson):
         if self.json:
             show_json([asdict(paper) for paper in papers])
             return 0
-        columns = ("study", "year", "status", "family", "kind", "roles")
-        show(table(columns, [(p.slug, p.year, p.status, p.family, p.kind, " ".join(p.roles)) for p in papers]))
+        rows = [(p.slug, p.status, p.family, p.kind, " ".join(p.roles)) for p in papers]
+        show(table(("study", "status", "family", "kind", "roles"), rows))
         ready = sum(paper.status == "ready" for paper in papers)
         print(f"{len(papers)} papers, {ready} of them ready to run; what one is about: lifelong show STUDY")
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Show(WithJson):
+class Show(Command):
     """Show what is known of a study: its paper, its claim, and what its runs found."""
 
     slug: Annotated[str, option("the study, as `lifelong list` names it", metavar="STUDY")]
@@ -80,7 +80,7 @@ class Show(WithJson):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cite(WithJson):
+class Cite(Command):
     """Print BibTeX records of papers."""
 
     slugs: Annotated[list[str], option("the studies whose papers to cite", nargs="*", metavar="STUDY")]

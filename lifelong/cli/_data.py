@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from lifelong.errors import BadInput, UnknownName
 
-from ._options import WithJson, option
+from ._options import Command, option
 from ._output import say, show, show_json, table
 from ._progress import CLEAR
 
@@ -17,7 +17,7 @@ ACTIONS = ("list", "get", "check")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Data(WithJson):
+class Data(Command):
     """List data sets, get them, or check that they are whole.
 
     They are kept in $LIFELONG_DATA, or where the platform keeps a user's data. `get` downloads what is missing, and

@@ -11,7 +11,7 @@ from typing import Any
 from lifelong.lab._folders import default_folder
 
 from ._cache import compile_cache, keep_compiled
-from ._options import Out, WithJson
+from ._options import Command, Out
 from ._output import facts, show, show_json
 
 PACKAGES = ("lifelong", "jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "xarray", "scikit-learn")
@@ -20,7 +20,7 @@ SIDE = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Doctor(WithJson):
+class Doctor(Command):
     """Diagnose the installation: versions, devices, the guard against hangs, caches, data, speed."""
 
     out: Out = None

@@ -3,30 +3,14 @@
 import argparse
 import shlex
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from lifelong.errors import BadInput, UnknownName
 
-
-class Command(Protocol):
-    """A dataclass whose fields are the options of a command and whose docstring is its help; calling it does the work.
-
-    The call returns the exit code.
-    """
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    def __call__(self) -> int:
-        """Do what the command is for."""
-        ...
-
-
 SEVERAL = {"nargs": "+", "action": "extend"}
 """What makes an option take several values, and be given several times."""
-
-_Command = TypeVar("_Command", bound=Command)
 
 
 def option(help: str, **how: Any) -> dict[str, Any]:
@@ -47,11 +31,17 @@ def whole_number(text: str) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WithJson:
-    """What every command has."""
+class Command:
+    """A command: its fields are its options, its docstring is its help, and calling it does the work."""
 
     json: Annotated[bool, option("print the result as JSON")] = False
 
+    def __call__(self) -> int:
+        """Do what the command is for and return the exit code."""
+        raise NotImplementedError
+
+
+_Command = TypeVar("_Command", bound=Command)
 
 Out = Annotated[
     Path | None, option("where runs are kept (default: $LIFELONG_RUNS, or ./runs)", type=Path, metavar="DIR")
@@ -75,7 +65,7 @@ def parser_of(command: type[Command], name: str) -> "Parser":
     """Return the parser of a command's fields."""
     parser = Parser(prog=f"lifelong {name}", description=command.__doc__, allow_abbrev=False)
     described = get_type_hints(command, include_extras=True)
-    for one in fields(command):  # type: ignore[arg-type]
+    for one in _ordered(command):
         (how,) = described[one.name].__metadata__
         if one.default is MISSING:
             parser.add_argument(one.name, **how)
@@ -89,7 +79,7 @@ def parser_of(command: type[Command], name: str) -> "Parser":
 def command_line(command: Command, name: str, without: Sequence[str] = ()) -> str:
     """Return what to type for a command, but for some of its options."""
     words = ["lifelong", name]
-    for one in fields(command):  # type: ignore[arg-type]
+    for one in _ordered(command):
         value = getattr(command, one.name)
         if one.name in without or value == one.default:
             continue
@@ -97,6 +87,11 @@ def command_line(command: Command, name: str, without: Sequence[str] = ()) -> st
             words.append(_flag(one.name))
         words += [] if value is True else value if isinstance(value, list) else [str(value)]
     return shlex.join(words)
+
+
+def _ordered(command: Command | type[Command]) -> list[Field]:
+    """Return what is given by its place before the options, and what all commands share last."""
+    return sorted(fields(command), key=lambda one: (one.default is not MISSING, one.name == "json"))
 
 
 def _flag(name: str) -> str:

@@ -44,7 +44,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Collec
     from rich.text import Text
 
     cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
-    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style="bold")
     for column, texts in zip(columns, zip(columns, *cells, strict=True), strict=True):
         last = column == columns[-1]
         width = None if last else max(map(len, texts))  # given, since rich measures slowly

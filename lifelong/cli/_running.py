@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from lifelong.errors import BadInput, UnknownName
 
 from ._cache import keep_compiled
-from ._options import SEVERAL, Out, WithJson, command_line, option, whole_number
+from ._options import SEVERAL, Command, Out, command_line, option, whole_number
 from ._output import facts, say, show, show_json, table
 from ._progress import Ticker, saving_first
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WithConfiguration(WithJson):
+class WithConfiguration(Command):
     """What decides where the lives of a study are stored."""
 
     budget: Annotated[str, option("how much to live: smoke, quick or full (default: full)", metavar="BUDGET")] = "full"
@@ -132,11 +132,11 @@ class Run(WithConfiguration):
 
     def _say_how_to_go_on(self, plans: Sequence[Plan]) -> None:
         for plan in plans:
-            arms = [arm for arm, missing in plan.missing().items() if not missing]
-            saved = {path.name.split(".")[0] for path in (plan.store.folder / "unfinished").glob("*.safetensors")}
-            if len(arms) < len(plan.arms):
-                unfinished = f"; unfinished lives are saved of: {', '.join(sorted(saved))}" if saved else ""
-                say(f"{plan.study.slug}: {len(arms)} of {len(plan.arms)} arms are finished{unfinished}")
+            finished = [arm for arm, missing in plan.missing().items() if not missing]
+            saved = [arm for arm in plan.arms if any((plan.store.folder / "unfinished").glob(f"{arm}.*"))]
+            if len(finished) < len(plan.arms):
+                unfinished = f"; unfinished lives are saved of: {', '.join(saved)}" if saved else ""
+                say(f"{plan.study.slug}: {len(finished)} of {len(plan.arms)} arms are finished{unfinished}")
         say(f"lifelong: interrupted; to go on: {command_line(self, 'run', without=('force',))}")
 
 

@@ -11,7 +11,7 @@ from lifelong.lab._catalogue import catalogue, entry
 from lifelong.lab._folders import Recorded, default_folder, recorded, runs_of
 
 from ._cache import keep_compiled
-from ._options import Out, WithJson, option
+from ._options import Command, Out, option
 from ._output import facts, show, show_json, table
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ EXIT_CODES = {"as recorded": 0, "changed": 1, "stale": 1, "unfinished": 2, "unre
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verify(WithJson):
+class Verify(Command):
     """Verify stored findings: measure raw lives and judge claims again, and compare with what was recorded.
 
     A run is 'stale' where other code lived it than is here now. Nothing is lived again and nothing is changed.
@@ -61,7 +61,7 @@ class Verify(WithJson):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compare(WithJson):
+class Compare(Command):
     """Compare two runs of a study: every measure of every arm that both have, over the seeds that both have.
 
     Give two folders of runs, or a study and the names of two of its runs as `lifelong show` lists them. Effects are

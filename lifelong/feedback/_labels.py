@@ -1,6 +1,6 @@
 """Learning from labels."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -15,6 +15,7 @@ FORBIDDEN = -1e9
 Info = dict[str, Array]
 
 
+@runtime_checkable
 class Feedback(Protocol):
     """What signal an experience gives: a loss to descend, and what is worth recording of it."""
 

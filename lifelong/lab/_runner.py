@@ -71,14 +71,15 @@ def run(
     *,
     changes: Mapping[str, Any] | None = None,
     arms: Sequence[str] | None = None,
-    out: Path | None = None,
+    out: str | Path | None = None,
     force: bool = False,
     news: News = lambda arm, doing, moment: None,
 ) -> Run:
     """Live what is missing of a study under a budget, and return it with its verdict.
 
     What was lived under the same configuration is not lived again (unless `force`); more seeds extend it. Ctrl-C saves
-    unfinished lives and raises `Interrupted`; the same call goes on from there.
+    unfinished lives and raises `Interrupted`; the same call goes on from there. A verdict on some `arms` only is
+    returned, but not stored.
 
     Raises `UnknownName` and `BadInput` for unknown arms, budgets or settings, `BadFile` where results cannot be written
     or read.
@@ -93,7 +94,8 @@ def run(
         store.forget(name)
     job = _Job(study, settings, store, seeds, news)
     lives = job.live_all(chosen)
-    return assess(study, budget, settings, store, {name: lives[name] for name in chosen})
+    conclude = assess if len(chosen) == len(study.arms) else weigh
+    return conclude(study, budget, settings, store, {name: lives[name] for name in chosen})
 
 
 def assess(study: Study, budget: str, settings: Settings, store: Store, lives: Mapping[str, xr.Dataset]) -> Run:
@@ -112,7 +114,7 @@ def weigh(study: Study, budget: str, settings: Settings, store: Store, lives: Ma
 
 
 def stored(
-    study: Study, budget: str = "full", *, changes: Mapping[str, Any] | None = None, out: Path | None = None
+    study: Study, budget: str = "full", *, changes: Mapping[str, Any] | None = None, out: str | Path | None = None
 ) -> Run:
     """Return a run from stored lives alone, and change nothing; raise `BadInput` where some are missing."""
     settings = study.configured(budget, changes)
@@ -123,7 +125,7 @@ def stored(
     if missing:
         raise BadInput(
             f"the arm '{missing[0]}' of '{study.slug}' has not been lived under the budget '{budget}'; "
-            f"run it with: lifelong run {study.slug} --budget {budget}"
+            f"run it with: {study.command(budget, settings)}"
         )
     return weigh(
         study, budget, settings, store, {n: life.sel(seed=seeds) for n, life in lives.items() if life is not None}
@@ -191,7 +193,7 @@ class _Job:
         return life.assign_attrs(self._provenance(clock.compiling, clock.total, chosen))
 
     def _tuned(self, name: str, arm: Arm, known: xr.Dataset | None) -> float:
-        """Return the hyperparameter that does best on the tuning seeds."""
+        """Return the hyperparameter that does best on the tuning seeds; one that makes a seed diverge is worst."""
         if arm.tune is None:
             return float("nan")
         if known is not None and "chosen" in known.attrs:
@@ -199,8 +201,10 @@ class _Job:
         if len(arm.tune.values) == 1:
             return arm.tune.values[0]
         life = self._call(name, arm, self.study.tuning_seeds, {arm.tune.path: arm.tune.values}, "tuning")
-        scores = self.study.measures[self.study.tune_on or self.study.claim.on](life).mean("seed").fillna(-np.inf)
-        return float(scores[arm.tune.path].values[scores.values.argmax()])
+        on, claim = self.study.tuned_by, self.study.claim
+        scores = self.study.measure(on, life).mean("seed", skipna=False)
+        scores = -scores if on == claim.on and not claim.higher_is_better else scores
+        return float(scores[arm.tune.path].values[scores.fillna(-np.inf).values.argmax()])
 
     def _call(self, name: str, arm: Arm, seeds: Sequence[int], sweep: Mapping, doing: str) -> xr.Dataset:
         def progress(moment: Moment) -> None:
@@ -210,7 +214,7 @@ class _Job:
 
         if self.stop.is_set():
             raise Interrupted
-        checkpoint = self.store.checkpoint(name, doing)
+        checkpoint = self.store.checkpoint(name, doing, seeds)
         life = self.study.lifetime(
             arm, self.settings, seeds=seeds, sweep=sweep, progress=progress, checkpoint=checkpoint
         )

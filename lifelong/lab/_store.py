@@ -4,8 +4,9 @@ import hashlib
 import inspect
 import json
 import os
-import sys
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -41,9 +42,9 @@ class Store:
             ) from error
 
     @classmethod
-    def of(cls, study: Study, settings: Settings, out: Path | None = None) -> "Store":
+    def of(cls, study: Study, settings: Settings, out: str | Path | None = None) -> "Store":
         """Return the store of a configuration: its folder is named by study and content of the configuration."""
-        return cls((out or default_folder()) / study.slug / address(study, settings))
+        return cls(Path(out or default_folder()) / study.slug / address(study, settings))
 
     def path(self, arm: str) -> Path:
         """Return the file of an arm's raw record."""
@@ -56,8 +57,9 @@ class Store:
             return None
         try:
             with xr.open_dataset(path, engine="h5netcdf") as stored:
+                stored["seed"]
                 return stored.load()
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # what HDF5 makes of broken bytes is of many kinds
             raise BadFile(f"'{path}' is not a readable result ({error}); it was left as it is: move it away") from error
 
     def add(self, arm: str, lives: xr.Dataset) -> xr.Dataset:
@@ -71,19 +73,21 @@ class Store:
                 coords="minimal",
                 compat="override",
                 join="override",
-                combine_attrs="override",
+                combine_attrs=_extended,
             ).sortby("seed")
         temporary = self.folder / f".{arm}.{os.getpid()}.nc"
         try:
             lives.to_netcdf(temporary, engine="h5netcdf")
             write_atomically(self.path(arm), temporary.read_bytes())
+        except OSError as error:
+            raise BadFile(f"'{self.path(arm)}' cannot be written: {error.strerror or error}") from error
         finally:
             temporary.unlink(missing_ok=True)
         return lives
 
-    def checkpoint(self, arm: str, purpose: str) -> Path:
-        """Return where an unfinished life of an arm is saved."""
-        return self.folder / "unfinished" / f"{arm}.{purpose}.safetensors"
+    def checkpoint(self, arm: str, purpose: str, seeds: Sequence[int]) -> Path:
+        """Return where an unfinished life of an arm with these seeds is saved."""
+        return self.folder / "unfinished" / f"{arm}.{purpose}.{_short(str(list(seeds)))}.safetensors"
 
     def forget(self, arm: str) -> None:
         """Remove what was lived of an arm, finished or not."""
@@ -104,6 +108,14 @@ class Store:
             raise BadFile(f"'{path}' is not readable JSON ({error}); it was left as it is: move it away") from error
 
 
+def _extended(attributes: Sequence[dict[str, Any]], context: Any = None) -> dict[str, Any]:
+    """Return what is known of lives that were lived one after the other: seconds add up, other codes are all named."""
+    first, last = attributes[0], attributes[-1]
+    seconds = {name: first[name] + last[name] for name in first.keys() & last.keys() if name.endswith("_seconds")}
+    codes = dict.fromkeys(str(known["code"]) for known in attributes if "code" in known)
+    return first | seconds | ({"code": ", ".join(codes)} if codes else {})
+
+
 def missing_seeds(stored: xr.Dataset | None, seeds: Sequence[int]) -> list[int]:
     """Return the seeds that were not lived yet."""
     there = set() if stored is None else set(stored.seed.values.tolist())
@@ -113,8 +125,22 @@ def missing_seeds(stored: xr.Dataset | None, seeds: Sequence[int]) -> list[int]:
 def address(study: Study, settings: Settings) -> str:
     """Return a short hash of what a result depends on, but for seeds: the study's own source and its settings."""
     content = {name: value for name, value in settings.items() if name != "seeds"}
-    source = inspect.getsource(sys.modules[study.lifetime.__module__])
-    return _short(json.dumps(content, sort_keys=True, default=str) + source)
+    return _short(json.dumps(content, sort_keys=True, default=str) + _source(study))
+
+
+def _source(study: Study) -> str:
+    """Return the text of the study's module or, where that is no file (a notebook), of its lifetime and arms."""
+    with suppress(OSError, TypeError):
+        return inspect.getsource(study.module)  # type: ignore[arg-type]
+    parts = [study.lifetime, *(part for arm in study.arms.values() for part in (arm, arm.build))]
+    return "".join(_source_of(part) for part in parts)
+
+
+def _source_of(part: Any) -> str:
+    """Return the text of a function or class; of anything else what it prints, without addresses in memory."""
+    with suppress(OSError, TypeError):
+        return inspect.getsource(part)
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(part))
 
 
 @cache

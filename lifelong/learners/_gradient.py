@@ -147,7 +147,8 @@ class GradientLearner(Learner):
         """Let the memory review the finished task; reset the optimizer where asked for."""
         model, m, optimizer = state.model, state.memory, state.optimizer
         if self.memory.consolidates:
-            review = _AmongSeen(world.review(lesson.task, self.page), state.seen)
+            pages = world.review(lesson.task, self.page)
+            review = _Familiar(pages=pages, seen=state.seen, count=pages.count)
             model, m = self.memory.consolidate(m, model, review, self._loss(state.seen, key), key=key)
         if self.reset_optimizer:
             optimizer = self._optimizer().init(eqx.filter(model, eqx.is_inexact_array))
@@ -165,16 +166,12 @@ def _among(batch: Batch, seen: Bool[Array, " outputs"]) -> Batch:
     return Batch(batch.x, batch.y, batch.task, batch.weight, allowed)
 
 
-class _AmongSeen(Pages):
-    """Pages whose answers are limited to classes already seen, as the batches that a memory is given in a step."""
+class _Familiar(Pages):
+    """Pages whose answers are limited to classes already seen, as in the batches that a memory meets in a step."""
 
     pages: Pages
     seen: Bool[Array, " outputs"]
-
-    @property
-    def count(self) -> int:
-        """How many pages there are."""
-        return self.pages.count
+    count: int = eqx.field(static=True)
 
     def page(self, i: Any) -> Batch:
         """Return the `i`-th page, limited to the classes seen."""

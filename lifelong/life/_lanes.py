@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Key, PRNGKeyArray
 
 from lifelong.errors import BadInput, UnknownName
 
@@ -20,7 +20,7 @@ class Lanes(NamedTuple):
 
     dims: dict[str, np.ndarray]
     """Name and values of each dimension; lanes count through them in this order, the last (seed) fastest."""
-    keys: PRNGKeyArray
+    keys: Key[Array, " lanes"]
     swept: Parts
     shared: Parts
 

@@ -71,7 +71,7 @@ class Plots:
         """
         matrix = self.life.matrix
         panels = panels_of(self.life)
-        side = 0.42 * max(matrix.shape[-1], 4) + 0.9
+        side = 0.38 * max(matrix.shape[-1], 4) + 0.9
         figure, axes = _figure(len(panels), side, side * (matrix.shape[-2] + 1) / (matrix.shape[-1] + 1) + 0.3)
         for panel, ax in zip(panels, axes, strict=True):
             _heat(ax, _mean(matrix[panel.place]))
@@ -128,7 +128,7 @@ def as_html(life: "Life") -> str:
     """Return a small table of what came out beside the two pictures, for notebooks."""
     rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in _facts(life))
     box = "display:flex;flex-wrap:wrap;gap:1.5em;align-items:flex-start"
-    return f'<div style="{box}"><table style="text-align:left">{rows}</table>{"".join(_pictures(life))}</div>'
+    return f'<div style="{box}"><table style="text-align:left;color:inherit">{rows}</table>{"".join(_pictures(life))}</div>'
 
 
 def _facts(life: "Life") -> Iterator[tuple[str, str]]:
@@ -156,7 +156,7 @@ def _estimate(values: np.ndarray) -> str:
     """Return mean and 95 % interval of shares over lanes; lanes without a value are named."""
     values = values.ravel()
     finite = values[np.isfinite(values)]
-    rest = f", without {len(values) - len(finite)} lanes that are undefined" if len(finite) < len(values) else ""
+    rest = f"; {len(values) - len(finite)} of {len(values)} lanes undefined" if len(finite) < len(values) else ""
     if not len(finite):
         return "undefined on every lane"
     if len(finite) == 1:

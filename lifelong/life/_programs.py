@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Bool, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Int, Key, PRNGKeyArray, PyTree
 
 from lifelong.exams import Exam
 from lifelong.keys import key_for
@@ -55,7 +55,7 @@ def _per_lane(function: Callable) -> Callable:
     """
 
     @eqx.filter_jit
-    def compiled(swept: Parts, shared: Parts, keys: PRNGKeyArray, state: PyTree, *rest: Any) -> Any:
+    def compiled(swept: Parts, shared: Parts, keys: Key[Array, " lanes"], state: PyTree, *rest: Any) -> Any:
         def lane(swept: Parts, key: PRNGKeyArray, state: PyTree) -> Any:
             return function(eqx.combine(swept, shared), key, state, *rest)
 

@@ -38,10 +38,11 @@ Number = Float[Array, ""] | float
 
 
 class Held(NamedTuple):
-    """What is held: how important each weight is, and the value it should keep."""
+    """How important each weight is, the value it should keep, and (SI) what its moves took off the loss in this task."""
 
     importance: PyTree
     anchor: PyTree
+    path: PyTree = None
 
 
 class Anchor(Memory):
@@ -77,21 +78,14 @@ class Anchor(Memory):
 class L2(Anchor):
     """Hold all weights alike near their values at the end of the last task: F = 1 after the first task, 0 before.
 
-    Hsu et al. 2018 ("Re-evaluating Continual Learning Scenarios") compare EWC and its relatives with it; Smith et al.
-    2023 ("A Closer Look at Rehearsal-Free Continual Learning") hold all but the head with it. The default strength is
-    Hsu's for task-incremental Split-MNIST.
+    The plain alternative to EWC and its relatives (Hsu et al. 2018, "Re-evaluating Continual Learning Scenarios", whose
+    strength for task-incremental Split-MNIST is the default; Smith et al. 2023, "A Closer Look at Rehearsal-Free
+    Continual Learning").
     """
 
     strength: Number = number(0.02)
 
-    def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> Held:
-        """Return an importance of 0 for every array of weights."""
-        part = self._part(model)
-        return Held(jax.tree.map(lambda _: jnp.float32(0.0), part), part)
-
-    def consolidate(
-        self, m: Held, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray
-    ) -> tuple[PyTree, Held]:
+    def consolidate(self, m: Held, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray) -> tuple[Any, Held]:
         """Move the anchor to the weights of now."""
         return model, Held(jax.tree.map(jnp.ones_like, m.importance), self._part(model))
 
@@ -122,9 +116,7 @@ class EWC(Anchor):
     def _fisher(self, model: PyTree, review: Pages, loss: Loss, key: PRNGKeyArray) -> PyTree:
         return self._part(fisher(model, review, self.labels, samples=self.samples, loss=loss, key=key))
 
-    def consolidate(
-        self, m: Held, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray
-    ) -> tuple[PyTree, Held]:
+    def consolidate(self, m: Held, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray) -> tuple[Any, Held]:
         """Add the finished task's penalty to the others."""
         new = self._fisher(model, review, loss, key)
         total = jax.tree.map(jnp.add, m.importance, new)
@@ -153,9 +145,7 @@ class OnlineEWC(EWC):
     strength: Number = number(800.0)
     decay: Number = number(1.0)
 
-    def consolidate(
-        self, m: Held, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray
-    ) -> tuple[PyTree, Held]:
+    def consolidate(self, m: Held, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray) -> tuple[Any, Held]:
         """Let the old importances fade, add the new, and move the anchor to the weights of now."""
         new = self._fisher(model, review, loss, key)
         return model, Held(jax.tree.map(lambda f, n: self.decay * f + n, m.importance, new), self._part(model))
@@ -171,27 +161,17 @@ class MAS(Anchor):
 
     strength: Number = number(2.0)
 
-    def consolidate(
-        self, m: Held, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray
-    ) -> tuple[PyTree, Held]:
+    def consolidate(self, m: Held, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray) -> tuple[Any, Held]:
         """Add the outputs' sensitivity over the finished task."""
         new = self._part(sensitivity(model, review))
         return model, Held(jax.tree.map(jnp.add, m.importance, new), self._part(model))
-
-
-class SIState(NamedTuple):
-    """What synaptic intelligence carries; `path` sums what each weight's moves have taken off the loss in this task."""
-
-    importance: PyTree
-    anchor: PyTree
-    path: PyTree
 
 
 class SI(Anchor):
     """Synaptic intelligence: a weight matters as much as its own moves have lowered the loss.
 
     Every step: ω ← ω − g · Δθ. At a task's end: F ← F + max(ω, 0) / ((θ − θ*)² + ξ), θ* ← θ, ω ← 0, where θ* still is
-    the weight at the task's beginning (Zenke et al. 2017, "Continual Learning Through Synaptic Intelligence", section 3).
+    the weight at the task's beginning (Zenke et al. 2017, "Continual Learning Through Synaptic Intelligence").
 
     Args:
         strength: λ; the default is Hsu's for task-incremental Split-MNIST.
@@ -208,26 +188,24 @@ class SI(Anchor):
         if self.gradient not in ("task", "total"):
             raise BadInput(f"the gradient must be that of the 'task' or the 'total' loss, not '{self.gradient}'")
 
-    def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> SIState:
+    def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> Held:
         """Return importances and paths of 0, and the first weights as anchors."""
-        return SIState(*super().init(model, like, key=key), _zeros(self._part(model)))
+        return super().init(model, like, key=key)._replace(path=_zeros(self._part(model)))
 
-    def keep(self, m: SIState, step: Step, *, key: PRNGKeyArray) -> SIState:
+    def keep(self, m: Held, step: Step, *, key: PRNGKeyArray) -> Held:
         """Add this step's share of the path integral."""
         slope, move = self._moves(m, step)
         slope = self._part(step.gradient) if self.gradient == "total" else slope
         return m._replace(path=jax.tree.map(lambda w, g, d: w - g * d, m.path, slope, move))
 
-    def consolidate(
-        self, m: SIState, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray
-    ) -> tuple[PyTree, SIState]:
+    def consolidate(self, m: Held, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray) -> tuple[Any, Held]:
         """Turn the path of the finished task into importance."""
         part = self._part(model)
 
         def grown(f: Array, path: Array, weight: Array, anchor: Array) -> Array:
             return f + jnp.maximum(path, 0.0) / ((weight - anchor) ** 2 + self.damping)
 
-        return model, SIState(jax.tree.map(grown, m.importance, m.path, part, m.anchor), part, _zeros(part))
+        return model, Held(jax.tree.map(grown, m.importance, m.path, part, m.anchor), part, _zeros(part))
 
 
 class RWalkState(NamedTuple):
@@ -256,8 +234,8 @@ class RWalk(Anchor):
     at a task's end: importance ← [F] + [s̄] with s̄ ← (s̄ + s)/2 (after the first task s), θ* ← θ, s ← 0,
 
     where [·] stretches a tree to the range 0 … 1 and g is the gradient of the batch's loss without this penalty
-    (Chaudhry et al. 2018, "Riemannian Walk for Incremental Learning", equations 6 to 9). F squares the batch's mean
-    gradient, as the authors' code does. That code also averages squares over n batches before it lets them in.
+    (Chaudhry et al. 2018, "Riemannian Walk for Incremental Learning", equations 6 to 8). F squares the mean gradient of a
+    batch, as the authors' code does; that code moreover averages the squares of n batches before they enter.
 
     Args:
         strength: λ; the default is Avalanche's for task-incremental Split-MNIST.

@@ -153,7 +153,8 @@ def _mean_over(
 def _drawn(review: Pages, n: int, key: PRNGKeyArray) -> Pages:
     """Return n examples of a review, uniformly without replacement; where it has fewer, all of them."""
     like = eqx.filter_eval_shape(review.page, jnp.int32(0))
-    return _Sheet(held_in(insert_all(empty_buffer(like, n, 1), review, key=key)))
+    drawn = insert_all(empty_buffer(like, n, 1), review, key=key)
+    return _Sheet(batch=held_in(drawn), count=1)
 
 
 def insert_all(buffer: Buffer, review: Pages, *, key: PRNGKeyArray) -> Buffer:
@@ -181,7 +182,7 @@ class _Sheet(Pages):
     """A batch as the only page of a body of examples."""
 
     batch: Batch
-    count: int = eqx.field(static=True, default=1)
+    count: int = eqx.field(static=True)
 
     def page(self, i: Int[Array, ""]) -> Batch:
         """Return the batch."""

@@ -90,8 +90,13 @@ class Dataset:
         return replace(self, x_train=scaled[0], x_test=scaled[1])
 
     def shuffled_labels(self, seed: int = 0) -> "Dataset":
-        """Return the same examples with training labels that mean nothing: the negative control of any learner."""
-        return replace(self, y_train=generator(seed, "shuffled labels").permutation(self.y_train))
+        """Return the same examples with labels that mean nothing, in either part: the negative control of any learner.
+
+        Test labels are shuffled too: where only training labels were, whole classes would share what chance taught them,
+        and accuracy would scatter widely around chance.
+        """
+        random = generator(seed, "shuffled labels")
+        return replace(self, y_train=random.permutation(self.y_train), y_test=random.permutation(self.y_test))
 
     def resize(self, side: int) -> "Dataset":
         """Return the images at side × side pixels: smaller by area average, larger by zeros around them.

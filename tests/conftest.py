@@ -1,0 +1,36 @@
+"""Small data and a compile cache, shared by all tests."""
+
+import os
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / "lifelong-test-cache"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+os.environ.setdefault("MPLBACKEND", "agg")
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"  # compiles faster
+
+import lifelong  # noqa: F401  (sets the runtime guard before JAX starts)
+
+import numpy as np
+import pytest
+
+from lifelong.worlds import Dataset
+
+
+def gaussians(classes: int = 6, features: int = 8, rows: int = 60, questions: int = 20, seed: int = 0) -> Dataset:
+    """Return well-separated Gaussian classes: easy to learn, so that what is forgotten was learned before."""
+    random = np.random.default_rng(seed)
+    centres = 3 * random.standard_normal((classes, features))
+
+    def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
+        y = np.repeat(np.arange(classes), n).astype(np.int32)
+        x = (centres[y] + random.standard_normal((len(y), features))).astype(np.float32)
+        order = random.permutation(len(y))
+        return x[order], y[order]
+
+    return Dataset(*draw(rows), *draw(questions), tuple(str(c) for c in range(classes)), "gaussians")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Dataset:
+    return gaussians()

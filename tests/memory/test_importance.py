@@ -1,0 +1,185 @@
+"""How important each weight is: against loops over single examples, closed forms and sampling theory."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from lifelong.errors import BadInput
+from lifelong.feedback import CrossEntropy
+from lifelong.learners import GradientLearner
+from lifelong.memory import Memory
+from lifelong.memory._importance import fisher, sensitivity
+from lifelong.nets import MLP
+from lifelong.recipe import Recipe
+from lifelong.worlds import Batch, Lesson, Pages, Split
+
+INPUTS, OUTPUTS, ROWS = 3, 4, 10
+KEY = jax.random.key(0)
+MODEL = MLP(inputs=INPUTS, outputs=OUTPUTS, width=5, depth=1, key=jax.random.key(1))
+
+
+class Sheets(Pages):
+    """A batch in pages, the last filled up with examples of weight 0 that nobody could overlook."""
+
+    batch: Batch
+    size: int = eqx.field(static=True)
+    count: int = eqx.field(static=True)
+
+    def page(self, i):
+        place = i * self.size + jnp.arange(self.size)
+        here, row = place < len(self.batch), jnp.minimum(place, len(self.batch) - 1)
+        page = jax.tree.map(lambda leaf: leaf[row], self.batch)
+        x = jnp.where(here[:, None], page.x, 1e3)
+        return Batch(x, page.y, page.task, jnp.where(here, page.weight, 0.0), page.allowed)
+
+
+def sheets(batch, size):
+    return Sheets(batch=batch, size=size, count=-(-len(batch) // size))
+
+
+def examples(limited=False):
+    """Return examples, the fourth of weight 0; where answers are limited, class 3 is out of the question."""
+    for_x, for_y = jax.random.split(jax.random.key(2))
+    y = jax.random.randint(for_y, (ROWS,), 0, OUTPUTS - 1)
+    allowed = jnp.broadcast_to(jnp.arange(OUTPUTS) < OUTPUTS - 1, (ROWS, OUTPUTS)) if limited else None
+    weight = jnp.ones(ROWS).at[3].set(0.0)
+    return Batch(jax.random.normal(for_x, (ROWS, INPUTS)), y, jnp.zeros(ROWS, jnp.int32), weight, allowed)
+
+
+def log_p(model, x, limited):
+    logits = model(x)[: OUTPUTS - 1] if limited else model(x)
+    return jax.nn.log_softmax(logits)
+
+
+def by_loop(labels, limited):
+    """Return the Fisher information by one gradient after the other."""
+    batch, total = examples(limited), jax.tree.map(jnp.zeros_like, MODEL)
+    slope = jax.jit(lambda x, y: jax.grad(lambda model: log_p(model, x, limited)[y])(MODEL))
+    counted = [i for i in range(ROWS) if batch.weight[i] > 0]
+    for i in counted:
+        p = np.exp(log_p(MODEL, batch.x[i], limited))
+        y = int(batch.y[i])
+        terms = {
+            "true": [(y, 1.0)],
+            "weighted": [(y, p[y])],
+            "argmax": [(int(p.argmax()), 1.0)],
+            "all": list(enumerate(p)),
+        }
+        for label, count in terms[labels]:
+            total = jax.tree.map(lambda t, g, c=count: t + c * g**2, total, slope(batch.x[i], label))
+    return jax.tree.map(lambda t: t / len(counted), total)
+
+
+def close(a, b, rtol=1e-4):
+    jax.tree.map(lambda p, q: np.testing.assert_allclose(p, q, rtol=rtol, atol=1e-7), a, b)
+
+
+@pytest.mark.parametrize("limited", [False, True])
+@pytest.mark.parametrize("labels", ["true", "weighted", "argmax", "all"])
+def test_fisher_equals_a_loop_over_single_examples(labels, limited):
+    found = eqx.filter_jit(fisher)(MODEL, sheets(examples(limited), 4), labels, key=KEY)
+    close(found, by_loop(labels, limited))
+
+
+def test_fisher_does_not_depend_on_how_pages_are_cut():
+    for size in (1, 3):
+        close(fisher(MODEL, sheets(examples(), size), "true", key=KEY), by_loop("true", False))
+
+
+def test_fisher_over_all_labels_is_the_hessian_of_a_linear_softmax_model():
+    linear, batch = eqx.nn.Linear(INPUTS, OUTPUTS, key=KEY), examples()
+    found = fisher(linear, sheets(batch, ROWS), "all", key=KEY)
+    p = np.asarray(jax.nn.softmax(jax.vmap(linear)(batch.x)))
+    counts = np.asarray(batch.weight / batch.weight.sum())
+    spread = counts[:, None] * p * (1 - p)
+    np.testing.assert_allclose(found.bias, spread.sum(0), rtol=1e-5)
+    np.testing.assert_allclose(found.weight, spread.T @ np.asarray(batch.x) ** 2, rtol=1e-5)
+
+
+@eqx.filter_jit
+def over_keys(labels, n, samples=None):
+    review = sheets(examples(limited=True), 4)
+    return eqx.filter_vmap(lambda k: fisher(MODEL, review, labels, key=k, samples=samples))(jax.random.split(KEY, n))
+
+
+def test_sampled_labels_give_the_fisher_information_on_average():
+    drawn = over_keys("sampled", 2000)
+    for found, expected in zip(jax.tree.leaves(drawn), jax.tree.leaves(by_loop("all", True)), strict=True):
+        error = found.std(0) / np.sqrt(len(found))
+        assert (np.abs(found.mean(0) - expected) <= 5 * error + 1e-7).all()
+    assert drawn.head.bias[:, -1].max() == 0.0, "a forbidden class was drawn"
+
+
+def test_samples_are_drawn_uniformly_and_only_among_what_counts():
+    batch = examples(limited=True)
+    alone = [
+        fisher(MODEL, sheets(jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], batch), 1), "true", key=KEY)
+        for i in (0, 1, 2)
+    ]
+    drawn = over_keys("true", 900, 1).head.bias
+    rows = [row for row in np.unique(np.round(drawn, 5), axis=0)]
+    assert len(rows) == int((batch.weight > 0).sum())
+    for one in alone:
+        assert (np.abs(drawn - one.head.bias).max(1) < 1e-6).any()
+    counts = [(np.abs(drawn - row).max(1) < 1e-4).sum() for row in rows]
+    assert chisquare(counts).pvalue > 1e-3
+    close(fisher(MODEL, sheets(batch, 4), "true", key=KEY, samples=64), by_loop("true", True))
+
+
+def test_the_loss_of_the_learner_can_take_the_place_of_cross_entropy():
+    def doubled(model, batch):
+        return 2.0 * CrossEntropy()(model, batch, key=KEY)[0]
+
+    found = fisher(MODEL, sheets(examples(), 4), "true", key=KEY, loss=doubled)
+    close(found, jax.tree.map(lambda leaf: 4.0 * leaf, by_loop("true", False)))
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_sensitivity_equals_a_loop_over_single_examples(limited):
+    batch, total = examples(limited), jax.tree.map(jnp.zeros_like, MODEL)
+    kept = OUTPUTS - 1 if limited else OUTPUTS
+    slope = jax.jit(lambda x: jax.grad(lambda model: (model(x)[:kept] ** 2).sum())(MODEL))
+    for i in range(ROWS):
+        total = jax.tree.map(lambda t, g, i=i: t + batch.weight[i] * jnp.abs(g), total, slope(batch.x[i]))
+    close(sensitivity(MODEL, sheets(batch, 4)), jax.tree.map(lambda t: t / batch.weight.sum(), total))
+
+
+def test_sensitivity_looks_at_no_label():
+    batch = examples()
+    other = eqx.tree_at(lambda b: b.y, batch, (batch.y + 1) % OUTPUTS)
+    close(sensitivity(MODEL, sheets(batch, 4)), sensitivity(MODEL, sheets(other, 4)), rtol=0)
+
+
+def test_what_cannot_be_estimated_is_said_so():
+    with pytest.raises(BadInput, match="labels must be one of 'sampled'"):
+        fisher(MODEL, sheets(examples(), 4), "false", key=KEY)
+    with pytest.raises(BadInput, match="samples=0"):
+        fisher(MODEL, sheets(examples(), 4), "true", key=KEY, samples=0)
+
+
+class Spy(Memory):
+    """Keep the first page of the last review and its Fisher information."""
+
+    def consolidate(self, m, model, review, loss, *, key):
+        return model, (review.page(jnp.int32(0)), fisher(model, review, "all", key=key))
+
+
+@pytest.mark.parametrize("scenario", ["class", "task", "domain"])
+def test_a_learner_reviews_among_the_classes_it_has_seen(tiny, scenario):
+    world = Split(tiny, tasks=3, scenario=scenario)
+    learner = GradientLearner(Recipe(MLP, inputs=8, outputs=world.outputs, width=4, depth=1), memory=Spy(), page=50)
+    state = eqx.filter_jit(learner.init)(world, key=KEY)
+    for task, seen in enumerate([2, 4]):
+        state = eqx.tree_at(lambda s, n=seen: s.seen, state, jnp.arange(world.outputs) < seen)
+        lesson = Lesson(jnp.int32(task), jnp.int32(0))
+        page, found = eqx.filter_jit(learner.consolidate)(state, world, lesson, key=KEY).memory
+        expected = {"class": range(seen), "task": (2 * task, 2 * task + 1), "domain": (0, 1)}[scenario]
+        assert (
+            np.flatnonzero(page.allowed.all(0)).tolist()
+            == np.flatnonzero(page.allowed.any(0)).tolist()
+            == list(expected)
+        )
+        assert np.flatnonzero(found.head.bias).tolist() == list(expected)
