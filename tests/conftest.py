@@ -9,11 +9,10 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"  # compiles faster
 
-import lifelong  # noqa: F401  (sets the runtime guard before JAX starts)
-
 import numpy as np
 import pytest
 
+import lifelong  # noqa: F401  (sets the runtime guard before JAX starts)
 from lifelong.worlds import Dataset
 
 

@@ -6,8 +6,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, PRNGKeyArray
 
+from lifelong.recipe import Number, number
 from lifelong.worlds import World
 
 from ._exam import Exam
@@ -25,20 +27,28 @@ class Flatness(Exam):
         page: questions at a time.
     """
 
-    size: Float[Array, ""] = eqx.field(converter=lambda s: jnp.asarray(s, jnp.float32), default=0.01)
+    size: Number = number(0.01)
     directions: int = eqx.field(static=True, default=8)
     page: int = eqx.field(static=True, default=500)
 
     def sit(self, state: Any, learner: Any, world: World, *, key: PRNGKeyArray) -> dict[str, Array]:
         """Return {'gradient_norm': [], 'loss_rise': []}."""
 
-        def loss_of(model: PyTree) -> Float[Array, ""]:
+        weights, restore = ravel_pytree(eqx.filter(state.model, eqx.is_inexact_array))
+        rest = eqx.filter(state.model, eqx.is_inexact_array, inverse=True)
+
+        def loss_at(weights: Float[Array, " weights"]) -> Float[Array, ""]:
+            model = eqx.combine(restore(weights), rest)
             return _mean_loss(eqx.tree_at(lambda s: s.model, state, model), learner, world, self.page)
 
-        loss, slope = eqx.filter_value_and_grad(loss_of)(state.model)
-        keys = jax.random.split(key, self.directions)
-        disturbed = jax.lax.map(lambda k: loss_of(_disturbed(state.model, self.size, k)), keys)
-        return {"gradient_norm": optax.global_norm(slope), "loss_rise": disturbed.mean() - loss}
+        def rise(k: PRNGKeyArray) -> Float[Array, ""]:
+            noise = restore(jax.random.normal(k, weights.shape))
+            lengths = jax.tree.map(lambda w, n: self.size * _norm(w) / _norm(n) * n, restore(weights), noise)
+            return loss_at(weights + ravel_pytree(lengths)[0])
+
+        loss, slope = jax.value_and_grad(loss_at)(weights)
+        disturbed = jax.lax.map(rise, jax.random.split(key, self.directions))
+        return {"gradient_norm": _norm(slope), "loss_rise": disturbed.mean() - loss}
 
     @property
     def dims(self) -> dict[str, tuple[str, ...]]:
@@ -59,14 +69,5 @@ def _mean_loss(state: Any, learner: Any, world: World, page: int) -> Float[Array
     return losses.sum() / weights.sum()
 
 
-def _disturbed(model: PyTree, size: Float[Array, ""], key: PRNGKeyArray) -> PyTree:
-    arrays, static = eqx.partition(model, eqx.is_inexact_array)
-    leaves, structure = jax.tree.flatten(arrays)
-    keys = jax.random.split(key, len(leaves))
-    moved = [leaf + size * jnp.linalg.norm(leaf.ravel()) * _unit(leaf, k) for leaf, k in zip(leaves, keys, strict=True)]
-    return eqx.combine(jax.tree.unflatten(structure, moved), static)
-
-
-def _unit(leaf: Array, key: PRNGKeyArray) -> Array:
-    noise = jax.random.normal(key, leaf.shape)
-    return noise / jnp.linalg.norm(noise.ravel())
+def _norm(tensor: Float[Array, "*shape"]) -> Float[Array, ""]:
+    return jnp.sqrt((tensor**2).sum())

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -101,6 +101,7 @@ class Arm:
     like: str | None = None
 
 
+@runtime_checkable
 class Lifetime(Protocol):
     """How an arm lives: pure but for progress and checkpoints, all randomness from the seeds."""
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import jax
@@ -30,13 +31,14 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise BadFile(f"'{path}' cannot be written: {error.strerror}; choose a folder you may write to") from error
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, np.ndarray], life: str) -> None:
     """Store named arrays as the checkpoint of the life with this fingerprint."""
-    ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+    ordered = {name: np.array(tensors[name], order="C") for name in sorted(tensors)}
     metadata = {"format": FORMAT, "life": life, "sha256": _digest(ordered)}
     write_atomically(path, save(ordered, metadata))
 

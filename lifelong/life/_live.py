@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -180,8 +179,7 @@ class _Run:
     def load(self, path: Path) -> None:
         """Take over from a checkpoint of this very life."""
         tensors = load_checkpoint(path, self._fingerprint())
-        like = eqx.filter_eval_shape(programs.begin, self.lanes.swept, self.lanes.shared, self.lanes.keys, None)
-        self.state = unpack(tensors, like)
+        self.state = unpack(tensors, like=self._call(programs.begin, None))
         self.step, self.diverged = int(tensors["step"]), tensors["diverged"].copy()
         exams = {name[5:]: values for name, values in tensors.items() if name.startswith("exam.")}
         records = {name[7:]: values for name, values in tensors.items() if name.startswith("record.")}

@@ -4,7 +4,9 @@ How many steps an `advance` takes is an argument, not a shape: a life is cut int
 and all of them run the same program, so chunked and whole lives are the same bit for bit.
 """
 
+import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -48,13 +50,19 @@ class LifeState(eqx.Module):
         return eqx.combine(self.place, world)
 
 
+def _compiler_options() -> dict[str, int]:
+    """Ask XLA for its backend's level 1, unless the user has chosen a level: it compiles faster and runs as fast."""
+    level = "xla_backend_optimization_level"
+    return {} if level in os.environ.get("XLA_FLAGS", "") else {level: 1}
+
+
 def _per_lane(function: Callable) -> Callable:
     """Compile `function(parts, key, state, …)` for many lanes at once.
 
     Swept leaves, keys and states have a leading lane axis; shared leaves and the remaining arguments have none.
     """
 
-    @eqx.filter_jit
+    @partial(eqx.filter_jit, compiler_options=_compiler_options())
     def compiled(swept: Parts, shared: Parts, keys: Key[Array, " lanes"], state: PyTree, *rest: Any) -> Any:
         def lane(swept: Parts, key: PRNGKeyArray, state: PyTree) -> Any:
             return function(eqx.combine(swept, shared), key, state, *rest)

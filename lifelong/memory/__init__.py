@@ -1,5 +1,11 @@
 """What is kept of the past, and how."""
 
+from ._anchors import EWC as EWC
+from ._anchors import L2 as L2
+from ._anchors import MAS as MAS
+from ._anchors import SI as SI
+from ._anchors import OnlineEWC as OnlineEWC
+from ._anchors import RWalk as RWalk
 from ._base import Chain as Chain
 from ._base import Loss as Loss
 from ._base import Memory as Memory
@@ -8,12 +14,16 @@ from ._base import Step as Step
 from ._base import chain as chain
 from ._buffer import Buffer as Buffer
 from ._buffer import Policy as Policy
+from ._distillation import LwF as LwF
 from ._greedy import GDumb as GDumb
 from ._importance import fisher as fisher
+from ._importance import sensitivity as sensitivity
 from ._perturb import Perturb as Perturb
 from ._perturb import random_perturbation as random_perturbation
 from ._perturb import refresh as refresh
 from ._perturb import sam as sam
+from ._projection import AGEM as AGEM
+from ._projection import GEM as GEM
 from ._prototypes import ICaRL as ICaRL
 from ._prototypes import NearestMean as NearestMean
 from ._replay import Replay as Replay

@@ -1,6 +1,6 @@
 """Store greedily, learn only from the store: GDumb."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -9,11 +9,12 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from lifelong.errors import BadInput
-from lifelong.recipe import Recipe
+from lifelong.recipe import Number, Recipe, number
 from lifelong.worlds import Batch, Pages, shuffled
 
-from ._base import Loss, Memory, Step, number
+from ._base import Loss, Memory, Step
 from ._buffer import Buffer, empty_buffer, insert
+from ._importance import weights
 
 
 class GDumbState(NamedTuple):
@@ -23,7 +24,7 @@ class GDumbState(NamedTuple):
     newborn: PyTree
 
 
-def clipped_momentum(momentum: Any, weight_decay: Any, clip: Any) -> optax.GradientTransformation:
+def clipped_momentum(momentum: Number, weight_decay: Number, clip: Number) -> optax.GradientTransformation:
     """Return gradient descent of learning rate 1 with the gradient clipped to a length, weight decay and momentum."""
     return optax.chain(
         optax.clip_by_global_norm(clip), optax.add_decayed_weights(weight_decay), optax.sgd(1.0, momentum)
@@ -53,8 +54,8 @@ class GDumb(Memory):
             stated, descent with momentum 0.9, weight decay 10⁻⁶ and gradients clipped to length 10.
     """
 
-    highest: Float[Array, ""] = number(0.05)
-    lowest: Float[Array, ""] = number(0.0005)
+    highest: Number = number(0.05)
+    lowest: Number = number(0.0005)
     optimizer: Recipe | optax.GradientTransformation
     capacity: int = eqx.field(static=True)
     batch: int = eqx.field(static=True)
@@ -65,8 +66,8 @@ class GDumb(Memory):
         capacity: int = 500,
         batch: int = 16,
         passes: int = 128,
-        highest: Any = 0.05,
-        lowest: Any = 0.0005,
+        highest: Number = 0.05,
+        lowest: Number = 0.0005,
         optimizer: Recipe | optax.GradientTransformation | None = None,
     ):
         if not 1 <= batch <= capacity:
@@ -78,9 +79,9 @@ class GDumb(Memory):
         self.capacity, self.batch, self.passes = capacity, batch, passes
 
     def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> GDumbState:
-        """Return an empty store and the model as it is."""
+        """Return an empty store and the weights as they are."""
         outputs = eqx.filter_eval_shape(model, like.x[0]).shape[-1]
-        return GDumbState(empty_buffer(like, self.capacity, outputs), model)
+        return GDumbState(empty_buffer(like, self.capacity, outputs), weights(model))
 
     def weigh(self, m: GDumbState, batch: Batch, recalled: None) -> float:
         """Return 0: the stream itself is not learned."""
@@ -101,22 +102,21 @@ class GDumb(Memory):
         self, m: GDumbState, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray
     ) -> tuple[PyTree, GDumbState]:
         """Return a model trained from its initial weights on the store alone."""
-        newborn, static = eqx.partition(m.newborn, eqx.is_inexact_array)
         optimizer = self.optimizer() if isinstance(self.optimizer, Recipe) else self.optimizer
         seed = jax.random.bits(key, (), jnp.uint32)
         steps = -(-m.buffer.filled // self.batch)
 
         def descend(i: Array, carry: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
-            weights, state = carry
+            theta, state = carry
             batch = self._draw(m.buffer, i % steps, i // steps, seed)
-            gradient = eqx.filter_grad(lambda w: loss(eqx.combine(w, static), batch))(weights)
-            updates, state = optimizer.update(gradient, state, weights)
+            gradient = eqx.filter_grad(lambda theta: loss(eqx.combine(theta, model), batch))(theta)
+            updates, state = optimizer.update(gradient, state, theta)
             rate = self.rate(i // steps)
-            return eqx.apply_updates(weights, jax.tree.map(lambda u: rate * u, updates)), state
+            return eqx.apply_updates(theta, jax.tree.map(lambda u: rate * u, updates)), state
 
-        start = (newborn, optimizer.init(newborn))
-        weights, _ = jax.lax.fori_loop(0, self.passes * steps, descend, start)
-        return eqx.combine(weights, static), m
+        start = (m.newborn, optimizer.init(m.newborn))
+        theta, _ = jax.lax.fori_loop(0, self.passes * steps, descend, start)
+        return eqx.combine(theta, model), m
 
     def _draw(self, buffer: Buffer, turn: Array, pass_number: Array, seed: Array) -> Batch:
         """Return the batch of one turn in a pass; the last of a pass may be padded."""

@@ -11,9 +11,10 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from lifelong.errors import BadInput
 from lifelong.keys import key_for
+from lifelong.recipe import Number, number
 from lifelong.worlds import Batch, Pages
 
-from ._base import Loss, Memory, Objective, number
+from ._base import Loss, Memory, Objective
 from ._importance import fisher, weights
 
 Direction = Callable[[PyTree, PyTree, PRNGKeyArray], PyTree]
@@ -65,8 +66,8 @@ class Damped(Preconditioner):
     The defaults w = n = 0.001 are those of the refresh authors' code; w = 0 leaves the Fisher out.
     """
 
-    fisher_weight: Float[Array, ""] = number(1e-3)
-    noise: Float[Array, ""] = number(1e-3)
+    fisher_weight: Number = number(1e-3)
+    noise: Number = number(1e-3)
 
     def __call__(self, information: PyTree, size: Float[Array, ""]) -> tuple[PyTree, PyTree]:
         """Return 1 / (1 + w·F) and n / (1 + w·F)."""
@@ -82,9 +83,9 @@ class Inverse(Preconditioner):
     there is no information, and H = 1.
     """
 
-    fisher_weight: Float[Array, ""] = number(1.0)
-    noise: Float[Array, ""] = number(1.0)
-    damping: Float[Array, ""] = number(1e-3)
+    fisher_weight: Number = number(1.0)
+    noise: Number = number(1.0)
+    damping: Number = number(1e-3)
 
     def __call__(self, information: PyTree, size: Float[Array, ""]) -> tuple[PyTree, PyTree]:
         """Return H⁻¹ and n·√(2γH⁻¹)."""
@@ -126,11 +127,11 @@ class Perturb(Memory):
 
     def __init__(
         self,
-        size: Any,
+        size: Number,
         direction: Direction = uphill_by_tensor,
         preconditioner: Preconditioner | None = None,
         *,
-        decay: Any = 1e-5,
+        decay: Number = 1e-5,
         ascend_on: Literal["batch", "objective"] = "batch",
         restore: bool = False,
     ):
@@ -182,13 +183,13 @@ class Perturb(Memory):
 
 
 def refresh(
-    size: Any = 1e-5,
+    size: Number = 1e-5,
     form: Literal["repository", "paper"] = "repository",
     *,
     ascend_on: Literal["batch", "objective"] | None = None,
-    fisher_weight: float | None = None,
-    noise: float | None = None,
-    decay: Any = 1e-5,
+    fisher_weight: Number | None = None,
+    noise: Number | None = None,
+    decay: Number = 1e-5,
 ) -> Perturb:
     """Return refresh learning: unlearn a little, then relearn from there (Wang et al. 2024, section 4).
 
@@ -200,8 +201,8 @@ def refresh(
     small. The step itself is not taken back, so it also works against the update that follows.
 
     Args:
-        size: δ, relative to the length of each tensor, or γ. 10⁻⁵ is the δ of the code, and close to no step at all;
-            the paper's γ is not known.
+        size: δ, relative to the length of each tensor, or γ. 10⁻⁵ is the δ of the code, and close to no step at all.
+            The paper's γ is not known; F⁻¹ can reach 1000 / max F, so it must be small against max F.
         form: 'repository' or 'paper'.
         ascend_on: 'batch' or 'objective', where it should differ from the form's own.
         fisher_weight: how much the Fisher information counts; 0 leaves it out, None takes the form's default.
@@ -217,7 +218,7 @@ def refresh(
     return Perturb(size, direction, preconditioner, decay=decay, ascend_on=ascend_on or own)
 
 
-def sam(radius: Any = 0.05, *, ascend_on: Literal["batch", "objective"] = "objective") -> Perturb:
+def sam(radius: Number = 0.05, *, ascend_on: Literal["batch", "objective"] = "objective") -> Perturb:
     """Return sharpness-aware minimisation: the gradient at θ + ρ·g/‖g‖, applied at θ.
 
     ρ = 0.05 is the default of Foret et al. 2021, "Sharpness-Aware Minimization for Efficiently Improving
@@ -227,7 +228,7 @@ def sam(radius: Any = 0.05, *, ascend_on: Literal["batch", "objective"] = "objec
 
 
 def random_perturbation(
-    size: Any = 1e-5, *, fisher_weight: float = 1e-3, noise: float = 1e-3, decay: Any = 1e-5
+    size: Number = 1e-5, *, fisher_weight: float = 1e-3, noise: float = 1e-3, decay: Any = 1e-5
 ) -> Perturb:
     """Return refresh without its idea: a step of the same length in every tensor, in a random direction."""
     return Perturb(size, anywhere, Damped(fisher_weight=fisher_weight, noise=noise), decay=decay)

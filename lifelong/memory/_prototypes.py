@@ -1,6 +1,6 @@
 """Prototypes: answer with the class whose mean is nearest, and keep the examples that stand for a class best."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -11,9 +11,10 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 from lifelong.errors import BadInput, Mismatch
 from lifelong.feedback import weighted_mean
 from lifelong.feedback._labels import FORBIDDEN
+from lifelong.recipe import Number, number
 from lifelong.worlds import Batch, Pages
 
-from ._base import Loss, Memory, Step, number
+from ._base import Loss, Memory, Step
 from ._buffer import Buffer, Policy, empty_buffer, insert, sample, write
 
 
@@ -145,7 +146,7 @@ def _means_held(buffer: Buffer, model: PyTree) -> Means:
 
 
 class ICaRLState(NamedTuple):
-    """What iCaRL keeps: exemplars with their place in the herding order, and the model at the end of the last task.
+    """What iCaRL keeps: exemplars with their place in the herding order, and the old model's arrays.
 
     `met_of` of the store counts the training examples reviewed, so it also tells which classes are old.
     """
@@ -177,8 +178,8 @@ class ICaRL(Memory):
         form: 'binary' or 'learner'.
     """
 
-    strength: Float[Array, ""] = number(1.0)
-    temperature: Float[Array, ""] = number(1.0)
+    strength: Number = number(1.0)
+    temperature: Number = number(1.0)
     capacity: int = eqx.field(static=True, default=2000)
     batch: int = eqx.field(static=True, default=32)
     form: Literal["binary", "learner"] = eqx.field(static=True, default="binary")
@@ -187,8 +188,8 @@ class ICaRL(Memory):
         self,
         capacity: int = 2000,
         batch: int = 32,
-        strength: Any = 1.0,
-        temperature: Any = 1.0,
+        strength: Number = 1.0,
+        temperature: Number = 1.0,
         form: Literal["binary", "learner"] = "binary",
     ):
         if not 1 <= batch <= capacity:
@@ -204,7 +205,8 @@ class ICaRL(Memory):
         outputs = eqx.filter_eval_shape(model, like.x[0]).shape[-1]
         if self.capacity < outputs:
             raise BadInput(f"{self.capacity} exemplars are fewer than one for each of {outputs} classes; keep more")
-        return ICaRLState(empty_buffer(like, self.capacity, outputs, jnp.zeros(1, jnp.int32)), model)
+        store = empty_buffer(like, self.capacity, outputs, jnp.zeros(1, jnp.int32))
+        return ICaRLState(store, eqx.filter(model, eqx.is_array))
 
     def recall(self, m: ICaRLState, *, key: PRNGKeyArray) -> Batch:
         """Return a draw of exemplars."""
@@ -217,7 +219,8 @@ class ICaRL(Memory):
     def penalty(self, m: ICaRLState, model: PyTree, batch: Batch, recalled: Batch, loss: Loss) -> Float[Array, ""]:
         """Return the loss on exemplars and the distance to the old outputs on both batches."""
         x, y, weight = (jnp.concatenate(pair) for pair in zip(_parts(batch), _parts(recalled), strict=True))
-        logits, before = jax.vmap(model)(x), jax.lax.stop_gradient(jax.vmap(m.old)(x))
+        logits = jax.vmap(model)(x)
+        before = jax.lax.stop_gradient(jax.vmap(eqx.combine(m.old, model))(x))
         old, softness = m.store.met_of > 0, self.temperature
         bce = optax.sigmoid_binary_cross_entropy
         kept = softness**2 * bce(logits / softness, jax.nn.sigmoid(before / softness))
@@ -246,7 +249,8 @@ class ICaRL(Memory):
             slots = jnp.where(places[i] < quota, starts[page.y] + places[i], self.capacity)
             return write(store, slots, _like_held(page, store), places[i])
 
-        return model, ICaRLState(jax.lax.fori_loop(0, review.count, put, store), model)
+        store = jax.lax.fori_loop(0, review.count, put, store)
+        return model, ICaRLState(store, eqx.filter(model, eqx.is_array))
 
     def answer(self, m: ICaRLState, model: PyTree, x: Float[Array, "n *shape"]) -> Float[Array, "n outputs"]:
         """Return minus the squared distances to the means of exemplars; the model's logits before there are any."""

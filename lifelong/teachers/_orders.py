@@ -27,8 +27,7 @@ class OneByOne(Teacher):
     shuffle: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
-        if min(self.tasks, self.steps) < 1:
-            raise BadInput(f"a teacher needs tasks and steps of at least 1: tasks={self.tasks}, steps={self.steps}")
+        _check_sizes(tasks=self.tasks, steps=self.steps)
 
     def init(self, *, key: PRNGKeyArray) -> tuple[Clock, Int[Array, " tasks"]]:
         """Return the clock and the order of tasks."""
@@ -52,6 +51,9 @@ class AllAtOnce(Teacher):
 
     tasks: int = eqx.field(static=True)
 
+    def __check_init__(self):
+        _check_sizes(tasks=self.tasks)
+
     def init(self, *, key: PRNGKeyArray) -> None:
         """Return nothing: this teacher has no plan."""
         return None
@@ -66,6 +68,7 @@ class Blurred(Teacher):
 
     At step t every example comes from task i with a weight of clip(½ + (½ − |t/steps − i − ½|) / blur, 0, 1): with
     blur → 0 tasks follow each other sharply, with blur = 1 every task overlaps its neighbours over its whole length.
+    After the last task comes more of it.
 
     Args:
         tasks: how many tasks.
@@ -77,13 +80,24 @@ class Blurred(Teacher):
     steps: int = eqx.field(static=True)
     blur: Float[Array, ""] = eqx.field(converter=lambda b: jnp.asarray(b, jnp.float32), default=0.5)
 
+    def __check_init__(self):
+        _check_sizes(tasks=self.tasks, steps=self.steps)
+        if not isinstance(self.blur, jax.core.Tracer) and not 0.0 <= self.blur <= 1.0:
+            raise BadInput(f"the blur must lie between 0 and 1, and it is {self.blur}")
+
     def init(self, *, key: PRNGKeyArray) -> Clock:
         """Return the clock."""
         return jnp.int32(0)
 
     def ask(self, plan: Clock, *, key: PRNGKeyArray) -> tuple[Mixture, Clock]:
         """Return the mixture of tasks at this moment."""
-        now = (plan + 0.5) / self.steps
+        now = jnp.minimum(plan + 0.5, self.tasks * self.steps - 0.5) / self.steps
         inside = 0.5 - jnp.abs(now - (jnp.arange(self.tasks) + 0.5))
         weights = jnp.clip(0.5 + inside / jnp.maximum(self.blur, 1e-6), 0.0, 1.0)
         return Mixture(weights), plan + 1
+
+
+def _check_sizes(**sizes: int) -> None:
+    if min(sizes.values()) < 1:
+        given = ", ".join(f"{name}={size}" for name, size in sizes.items())
+        raise BadInput(f"a teacher needs tasks and steps of at least 1: {given}")

@@ -70,9 +70,9 @@ def study(**changes) -> Study:
         "measures": {"final_accuracy": m.final_accuracy, "forgetting": m.forgetting},
         "claim": Claim("replay", "finetune", "final_accuracy", by=0.05, sentence="Replay forgets less."),
         "controls": CONTROLS,
-        "settings": {"seeds": 4, "per_class": 24, "steps": 24, "learning_rate": 0.1, "name": "small", "careful": True},
-        "budgets": {"smoke": {"seeds": 2}, "quick": {"seeds": 2, "steps": 12}, "full": {}},
-        "tuning_seeds": (1000, 1001),
+        "settings": {"seeds": 2, "per_class": 24, "steps": 24, "learning_rate": 0.1, "name": "small", "careful": True},
+        "budgets": {"smoke": {"seeds": 1}, "quick": {"steps": 12}, "full": {}},
+        "tuning_seeds": (1000,),
         "simplified": "Everything.",
     }
     return Study(**{**parts, **changes})
@@ -136,5 +136,6 @@ def drawn(seeds=16, tasks=5, diverge=(), **changes) -> Study:
         ),
         "settings": {"seeds": seeds, "world": "made up"},
         "budgets": {"smoke": {"seeds": 2}, "quick": {"seeds": 8}, "full": {}},
+        "tuning_seeds": (1000, 1001),
     }
     return study(**{**parts, **changes})

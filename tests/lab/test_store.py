@@ -82,7 +82,7 @@ def test_a_foreign_file_is_named_and_left_alone(tmp_path):
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(BadFile, match="results cannot be written to .*file/deep.*--out"):
+    with pytest.raises(BadFile, match=r"results cannot be written to .*file/deep.*--out"):
         Store(tmp_path / "file" / "deep").prepare()
     with pytest.raises(BadFile, match=r"replay\.nc' cannot be written"):
         Store(tmp_path / "gone").add("replay", lives([0]))
@@ -164,7 +164,7 @@ def test_plain_values_come_back_from_json(tmp_path):
     assert store.read_json("x.json") == expected
     assert store.read_json("y.json") is None
     (tmp_path / "x.json").write_text("{")
-    with pytest.raises(BadFile, match="x.json' is not readable JSON"):
+    with pytest.raises(BadFile, match=r"x\.json' is not readable JSON"):
         store.read_json("x.json")
 
 

@@ -110,7 +110,9 @@ def record(values, diverged=None):
 
 
 def test_a_diverged_seed_is_undefined_whatever_the_measure_makes_of_it():
-    hopeful = replace(SMALL, measures={**SMALL.measures, "final_accuracy": lambda life: life.accuracy.mean(["exam", "task"])})
+    hopeful = replace(
+        SMALL, measures={**SMALL.measures, "final_accuracy": lambda life: life.accuracy.mean(["exam", "task"])}
+    )
     measures = hopeful.measured({"replay": record([0.5, 0.6, 0.7], [-1, 12, -1])})
     np.testing.assert_array_equal(measures["replay"]["final_accuracy"], [0.5, np.nan, 0.7])
     np.testing.assert_array_equal(hopeful.measured({"replay": record([0.5])})["replay"]["final_accuracy"], [0.5])

@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 from lives import learner, quiet_life, remembering, world
 from safetensors.numpy import load_file, save_file
+from test_live import same
 
 from lifelong.errors import BadFile
 from lifelong.life import Result
 from lifelong.life._checkpoint import fingerprint, load_checkpoint, pack, save_checkpoint, unpack
 from lifelong.memory import Replay
-
-from test_live import same
 
 
 class InterruptAt:
@@ -118,7 +117,13 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 
 
 def test_states_with_keys_and_odd_types_survive(tmp_path):
-    state = {"key": jax.random.key(3), "none": None, "flag": jnp.array([True, False]), "n": jnp.int32(4), "x": jnp.zeros((0, 2))}
+    state = {
+        "key": jax.random.key(3),
+        "none": None,
+        "flag": jnp.array([True, False]),
+        "n": jnp.int32(4),
+        "x": jnp.zeros((0, 2)),
+    }
     save_checkpoint(tmp_path / "s", pack(state), "it")
     back = unpack(load_checkpoint(tmp_path / "s", "it"), state)
     assert jax.random.key_data(back["key"]).tolist() == jax.random.key_data(state["key"]).tolist()
@@ -139,7 +144,7 @@ sys.path[:0] = [{here!r}, {tests!r}]
 from conftest import gaussians
 from lives import learner, quiet_life, remembering, world
 print("ready", flush=True)
-life = quiet_life(remembering(), world(gaussians()), seeds=16, steps=3000, every=100, checkpoint={path!r}, save_every=0.0)
+life = quiet_life(remembering(), world(gaussians()), seeds=16, steps=1200, every=100, checkpoint={path!r}, save_every=0.0)
 print("finished", flush=True)
 """
 

@@ -54,7 +54,9 @@ def test_a_chunked_life_equals_a_whole_one_bit_for_bit(tiny, monkeypatch, chunk)
 
 
 def test_a_swept_life_equals_separate_lives(tiny):
-    swept = quiet_life(remembering(), world(tiny), seeds=4, sweep={"memory.labels": [0.0, 1.0], "memory.logits": [0.5, 2.0]})
+    swept = quiet_life(
+        remembering(), world(tiny), seeds=4, sweep={"memory.labels": [0.0, 1.0], "memory.logits": [0.5, 2.0]}
+    )
     assert swept.final.shape == (2, 2, 4)
     for i, labels in enumerate([0.0, 1.0]):
         for j, logits in enumerate([0.5, 2.0]):
@@ -157,7 +159,9 @@ def test_data_is_not_copied_for_every_lane(tiny):
 
 
 def test_the_record_is_labelled(tiny):
-    record = quiet_life(remembering(), world(tiny), seeds=4, sweep={"memory.labels": [0.0, 1.0], "memory.logits": [0.5, 2.0]}).to_xarray()
+    record = quiet_life(
+        remembering(), world(tiny), seeds=4, sweep={"memory.labels": [0.0, 1.0], "memory.logits": [0.5, 2.0]}
+    ).to_xarray()
     assert record.accuracy.dims == ("memory.labels", "memory.logits", "seed", "exam", "task")
     assert record.learning_loss.dims == ("memory.labels", "memory.logits", "seed", "step")
     assert record.exam.values.tolist() == [0, 12, 24, 36]

@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import optax
 import pytest
@@ -30,6 +31,7 @@ class Bowl(eqx.Module):
 
 A = jnp.asarray([[3.0, 0.5, 0.2, 0.0], [0.5, 2.0, 0.1, 0.3], [0.2, 0.1, 1.0, 0.4], [0.0, 0.3, 0.4, 0.5]])
 BOWL = Bowl(jnp.asarray([1.0, -2.0]), jnp.asarray([0.5, 3.0]))
+BATCH = Batch(jnp.zeros((1, 1)), jnp.zeros(1, jnp.int32), jnp.zeros(1, jnp.int32), jnp.ones(1))
 FISHER = Bowl(jnp.asarray([0.4, 4.0]), jnp.asarray([1.0, 0.0]))
 
 
@@ -39,7 +41,7 @@ def bowl_loss(model, batch):
 
 def step_of(memory, *, state=FISHER, key=0, objective=None):
     """Return the model where the gradient is taken and the one that is updated."""
-    step = jax.jit(lambda memory, key: memory.perturb(state, BOWL, None, None, bowl_loss, objective, key=key))
+    step = jax.jit(lambda memory, key: memory.perturb(state, BOWL, BATCH, None, bowl_loss, objective, key=key))
     return step(memory, jax.random.key(key))
 
 
@@ -64,7 +66,7 @@ def test_the_noise_of_the_paper_form_is_that_of_langevin_dynamics():
     gamma, stiffness = 0.5, FISHER.theta + 1e-3 * FISHER.theta.max()
     memory = refresh(gamma, "paper")
     keys = jax.random.split(jax.random.key(1), 4000)
-    points = jax.jit(jax.vmap(lambda key: memory.perturb(FISHER, BOWL, None, None, bowl_loss, key=key)[0].theta))(keys)
+    points = jax.jit(jax.vmap(lambda key: memory.perturb(FISHER, BOWL, BATCH, None, bowl_loss, key=key)[0].theta))(keys)
     np.testing.assert_allclose(points.std(0), gamma * np.sqrt(2 * gamma / stiffness), rtol=0.05)
     centre = BOWL.theta + gamma * (A @ BOWL.theta) / stiffness
     assert (abs(points.mean(0) - centre) < 5 * points.std(0) / np.sqrt(4000)).all()
@@ -88,7 +90,7 @@ def test_arms_share_the_noise():
     def noise_of(make):
         with_noise, without = make(noise=1e-3), make(noise=0.0)
         theta = jax.vmap(
-            lambda memory, k: memory.perturb(FISHER, BOWL, None, None, bowl_loss, key=k)[0].theta, (None, 0)
+            lambda memory, k: memory.perturb(FISHER, BOWL, BATCH, None, bowl_loss, key=k)[0].theta, (None, 0)
         )
         run = jax.jit(theta)
         return (np.asarray(run(with_noise, keys)) - np.asarray(run(without, keys))) / 100.0
@@ -149,7 +151,7 @@ def test_ascent_is_on_the_batch_or_on_the_whole_objective():
     plain = {"form": "paper", "noise": 0.0, "fisher_weight": 0.0}
     for ascend_on, slope in (("batch", A @ BOWL.theta), ("objective", 0.5 * A @ BOWL.theta + BOWL.theta)):
         both = chain(Spring(), refresh(0.1, ascend_on=ascend_on, **plain))
-        point, _ = both.perturb(states, BOWL, None, recalled, bowl_loss, key=jax.random.key(0))
+        point, _ = both.perturb(states, BOWL, BATCH, recalled, bowl_loss, key=jax.random.key(0))
         np.testing.assert_allclose(point.theta, BOWL.theta + 0.1 * slope, rtol=1e-5)
     assert refresh().ascend_on == "batch" and refresh(form="paper").ascend_on == "objective"
 
@@ -159,7 +161,7 @@ def test_in_a_chain_only_the_step_of_sam_is_taken_back(sam_first):
     away = refresh(0.1, "paper", noise=0.0, fisher_weight=0.0)
     pair = chain(sam(0.3), away) if sam_first else chain(away, sam(0.3))
     states = (None, FISHER) if sam_first else (FISHER, None)
-    point, base = pair.perturb(states, BOWL, None, (None, None), bowl_loss, key=jax.random.key(0))
+    point, base = pair.perturb(states, BOWL, BATCH, (None, None), bowl_loss, key=jax.random.key(0))
     first = step_of(sam(0.3), state=None)[0] if sam_first else step_of(away)[0]
     at_away = first if sam_first else BOWL
     moved = 0.1 * A @ at_away.theta
@@ -241,7 +243,15 @@ def test_a_step_of_size_0_changes_nothing_bit_for_bit(name, unperturbed):
     assert all(np.isfinite(a).all() for a in some)
 
 
-def test_names_are_checked():
+@pytest.fixture
+def unchecked():
+    """Let wrong types through to the library's own checks."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def test_names_are_checked(unchecked):
     with pytest.raises(BadInput, match="form of refresh"):
         refresh(form="code")
     with pytest.raises(BadInput, match="ascends on"):

@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import optax
 import pytest
@@ -13,7 +14,7 @@ from lifelong.learners import GradientLearner, GradientState
 from lifelong.memory import Memory, Replay, Step, chain
 from lifelong.nets import MLP
 from lifelong.recipe import Recipe
-from lifelong.worlds import Batch
+from lifelong.worlds import Batch, Pages
 
 OUTPUTS, ROWS = 4, 12
 
@@ -87,7 +88,7 @@ def test_mixed_by_task_the_present_weighs_one_part_in_the_number_of_tasks():
         m = m._replace(finished=jnp.int32(finished))
         check(memory, m, eqx.Partial(by_task, now))
     assert memory.consolidates and not Replay().consolidates
-    assert memory.consolidate(m, MODEL, None, loss, key=jax.random.key(0))[1].finished == 4
+    assert memory.consolidate(m, MODEL, NoPages(), loss, key=jax.random.key(0))[1].finished == 4
 
 
 def by_task(now, model):
@@ -131,6 +132,12 @@ def test_replayed_labels_can_have_a_feedback_of_their_own():
     np.testing.assert_allclose(penalty, loss(MODEL, PAST, AngleCrossEntropy()), rtol=1e-5)
 
 
+class NoPages(Pages):
+    """An empty review."""
+
+    count: int = eqx.field(static=True, default=0)
+
+
 class Shift(Memory):
     """Take the gradient with every weight a little larger, and apply the update there."""
 
@@ -162,9 +169,17 @@ def test_the_logits_stored_are_those_of_the_model_at_which_the_gradient_was_take
     assert not np.allclose(buffer.extra, jax.vmap(after.model)(asked), atol=1e-3)
 
 
+@pytest.fixture
+def unchecked():
+    """Let wrong types through to the library's own checks."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"capacity": 0}, {"batch": 0}, {"capacity": 5, "batch": 6}, {"policy": "newest"}, {"mix": "mean"}]
 )
-def test_sizes_and_names_are_checked(wrong):
+def test_sizes_and_names_are_checked(wrong, unchecked):
     with pytest.raises(BadInput):
         Replay(**wrong)
