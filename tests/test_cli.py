@@ -266,7 +266,7 @@ def test_several_studies_end_in_adjusted_p_values(cli, as_json):
 
 def test_dry_run_lives_and_writes_nothing(cli, as_json, tmp_path):
     code, out, _ = cli(f"run {STUDY} --seeds 3 --dry-run")
-    assert code == 0 and out.count("3 seeds") == 4
+    assert code == 0 and out.count("seeds 0, 1, 2\n") == 4
     assert not (tmp_path / "runs").exists()
     cli(f"run {STUDY} --seeds 3 --arms joint")
     (plan,) = as_json(f"run {STUDY} --seeds 5 --dry-run")["studies"]
@@ -356,7 +356,7 @@ def test_verify_finds_a_changed_verdict(cli, as_json):
     record.write_text(json.dumps(content))
     (row,) = as_json(f"verify {STUDY}", code=1)["runs"]
     assert (row["state"], row["verdict"]) == ("changed", "refuted → supported")
-    assert "verdict.outcome" in row["what differs"] and "measures.joint.forgetting[2]" in row["what differs"]
+    assert "verdict.outcome" in row["what_differs"] and "measures.joint.forgetting[2]" in row["what_differs"]
 
 
 def test_verify_finds_changed_lives(cli, as_json):
@@ -376,7 +376,7 @@ def test_verify_finds_lives_of_other_code(cli, as_json):
         life = stored.load()
     life.assign_attrs(code="another").to_netcdf(path, engine="h5netcdf")
     (row,) = as_json(f"verify {STUDY}", code=1)["runs"]
-    assert (row["state"], row["what differs"]) == ("stale", "other code lived replay")
+    assert (row["state"], row["what_differs"]) == ("stale", "other code lived replay")
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"no result")])
@@ -385,14 +385,14 @@ def test_verify_names_a_missing_or_corrupt_result(cli, as_json, damage):
     path = folder_of(as_json) / "replay.nc"
     damage(path)
     (row,) = as_json("verify --all", code=2)["runs"]
-    assert row["state"] == "unreadable" and str(path) in row["what differs"]
+    assert row["state"] == "unreadable" and str(path) in row["what_differs"]
     assert not path.exists() or path.read_bytes() == b"no result"
 
 
 def test_verify_tells_a_run_that_was_not_finished(cli, as_json):
     cli(f"run {STUDY} --arms replay,joint")
     (row,) = as_json("verify --all", code=2)["runs"]
-    assert row["state"] == "unfinished" and f"lifelong run {STUDY}" in row["what differs"]
+    assert row["state"] == "unfinished" and f"lifelong run {STUDY}" in row["what_differs"]
 
 
 def test_compare_finds_exactly_what_was_changed(cli, as_json):
@@ -473,10 +473,10 @@ def test_data_get_shows_progress_and_prints_where_files_are(cli, as_json, monkey
 def test_doctor(as_json, tmp_path, monkeypatch, few_sources):
     monkeypatch.setattr(_doctor, "SECONDS", 0.05)
     content = as_json("doctor")
-    assert content["packages"]["jax"] and content["devices"] and content["hang guard"]
-    assert content["compile cache"]["folder"] == str(tmp_path / "cache")
+    assert content["packages"]["jax"] and content["devices"] and content["hang_guard"]
+    assert content["compile_cache"]["folder"] == str(tmp_path / "cache")
     assert content["data"]["digits"] == "present" and content["runs"]["writable"] is True
-    assert float(content["matrix products"].split()[0]) > 0
+    assert content["matrix_products"]["GFLOP/s"] > 0
     (tmp_path / "a-file").touch()
     assert as_json(f"doctor --out {tmp_path / 'a-file' / 'runs'}")["runs"]["writable"] is False
 
@@ -487,7 +487,11 @@ def test_doctor(as_json, tmp_path, monkeypatch, few_sources):
 def points(tmp_path, classes="abcd", spoil=None):
     """Write a small table of separable classes, and return its path."""
     generator = np.random.default_rng(0)
-    rows = [f"{3 * k + generator.normal():.3f},{generator.normal():.3f},{c}" for c in classes * 20 for k in [ord(c)]]
+    rows = [
+        f"{3 * k + generator.normal():.3f},{generator.normal():.3f},{c}"
+        for c in classes * 20
+        for k in [classes.index(c)]
+    ]
     if spoil:
         rows[40] = spoil
     path = tmp_path / "points.csv"
@@ -581,6 +585,18 @@ def assert_refused(result, words):
 )
 def test_a_mistake_is_one_sentence_and_code_2(cli, line, words):
     assert_refused(cli(line), words)
+
+
+def test_a_fault_of_its_own_is_told_from_a_mistake(cli, monkeypatch):
+    monkeypatch.setattr(studies, "load", lambda slug: 1 / 0)
+    code, out, err = cli(f"run {STUDY}")
+    assert (code, out) == (70, "") and "Traceback" in err and "ZeroDivisionError" in err
+
+
+def test_a_terminal_without_the_characters_is_no_error():
+    run = process("-m", "lifelong", "show", "uer", PYTHONIOENCODING="ascii")
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, err) == (0, "") and "@misc{uer" in out
 
 
 def test_a_planned_study_cannot_be_run(cli):

@@ -6,8 +6,10 @@ command, against 0.03 s in all, and `list` and `show` are to answer in half a se
 catalogue and the table. For the same reason no module here imports JAX, NumPy or rich before it is needed.
 """
 
+import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -34,6 +36,7 @@ EXIT_CODES = {
     1: "`verify` found a verdict that changed, or lives that other code lived",
     2: "bad input or a bad file; one sentence on standard error says which, and how to mend it",
     3: "`run --strict` found a verdict other than supported",
+    70: "a fault of lifelong itself, shown as a traceback: please report it, with what `lifelong doctor` prints",
     130: "interrupted; what was lived is saved",
 }
 
@@ -41,6 +44,9 @@ EXIT_CODES = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for and return the exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows another
     try:
         return _answer(arguments)
     except SystemExit as done:  # argparse has shown the help
@@ -54,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough, as in `lifelong list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception:  # Python's own exit code would be 1, which `verify` has given a meaning
+        traceback.print_exc()
+        return 70
 
 
 def _answer(arguments: list[str]) -> int:

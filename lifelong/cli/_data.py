@@ -73,7 +73,9 @@ class Data(Command):
 
 
 def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count else ""
+    if not count:
+        return ""
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.0f} kB"
 
 
 def _on_stderr(file: str, come: int, total: int | None) -> None:

@@ -35,16 +35,16 @@ class Doctor(Command):
             "python": f"{platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores",
             "packages": {name: _version(name) for name in PACKAGES},
             "devices": _devices(),
-            "hang guard": _guard(),
-            "compile cache": _cache_facts(compile_cache()),
+            "hang_guard": _guard(),
+            "compile_cache": _cache_facts(compile_cache()),
             "data": _data(),
             "runs": _runs_facts(self.out or default_folder()),
-            "matrix products": f"{_gigaflops():.0f} GFLOP/s (float32, {SIDE} × {SIDE})",
+            "matrix_products": {"side": SIDE, "type": "float32", "GFLOP/s": round(_gigaflops(), 1)},
         }
         if self.json:
             show_json(content)
         else:
-            show(facts({name: _line(value) for name, value in content.items()}))
+            show(facts({name.replace("_", " "): _line(value) for name, value in content.items()}))
         return 0
 
 

@@ -29,7 +29,7 @@ def show(*parts: "RenderableType") -> None:
 
 def show_json(content: Any) -> None:
     """Print plain values as JSON; numbers that are not finite become null."""
-    print(json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False))
+    print(json.dumps(_plain(content), indent=1, allow_nan=False))
 
 
 def say(text: str) -> None:

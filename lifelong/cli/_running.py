@@ -125,7 +125,7 @@ class Run(WithConfiguration):
         for plan, seeds in zip(plans, todo, strict=True):
             settings = ", ".join(f"{name}={value}" for name, value in plan.settings.items())
             show(facts({"study": plan.study.slug, "budget": self.budget, "settings": settings}))
-            print(f"folder  {plan.store.folder}")
+            print(f"folder    {plan.store.folder}\n")
             rows = [(arm, plan.study.arms[arm].role, _seeds(seeds[arm])) for arm in plan.arms]
             show(table(("arm", "role", "to live"), rows))
         return 0
@@ -226,4 +226,4 @@ def _summary(runs: Sequence["lab.Run"], adjusted: Mapping[str, float]) -> Any:
 
 
 def _seeds(seeds: Sequence[int]) -> str:
-    return f"{len(seeds)} seeds" if seeds else "nothing: it is stored"
+    return f"seeds {', '.join(map(str, seeds))}" if seeds else "nothing: it is stored"

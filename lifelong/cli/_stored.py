@@ -43,8 +43,9 @@ class Verify(Command):
         if self.json:
             show_json({"runs": rows})
         else:
-            columns = ("study", "run", "budget", "state", "verdict", "what differs")
-            show(table(columns, [[row.get(column) for column in columns] for row in rows]))
+            columns = ("study", "run", "budget", "state", "verdict", "what_differs")
+            header = [column.replace("_", " ") for column in columns]
+            show(table(header, [[row.get(column) for column in columns] for row in rows]))
         return max(EXIT_CODES[row["state"]] for row in rows)
 
     def _folders(self) -> list[Path]:
@@ -115,16 +116,16 @@ def _verified(folder: Path) -> dict[str, Any]:
         run = recorded(folder)
         row |= {"budget": run.budget}
         if run.findings is None:
-            return row | {"state": "unfinished", "verdict": None, "what differs": f"lifelong run {run.study} goes on"}
+            return row | {"state": "unfinished", "verdict": None, "what_differs": f"lifelong run {run.study} goes on"}
         again = _weighed(run, run.findings)
         was, now = run.findings["verdict"]["outcome"], str(again.verdict.outcome)
         if different := list(_differences(run.findings, again.findings())):
             verdict = now if was == now else f"{was} → {now}"
-            return row | {"state": "changed", "verdict": verdict, "what differs": "; ".join(different[:3])}
+            return row | {"state": "changed", "verdict": verdict, "what_differs": "; ".join(different[:3])}
         stale = f"other code lived {', '.join(again.stale)}" if again.stale else ""
-        return row | {"state": "stale" if stale else "as recorded", "verdict": now, "what differs": stale}
+        return row | {"state": "stale" if stale else "as recorded", "verdict": now, "what_differs": stale}
     except LifelongError as error:
-        return row | {"state": "unreadable", "verdict": None, "what differs": str(error)}
+        return row | {"state": "unreadable", "verdict": None, "what_differs": str(error)}
 
 
 def _weighed(run: Recorded, findings: Mapping[str, Any]) -> "lab.Run":

@@ -109,7 +109,8 @@ class Estimate:
     reason: str
 
     def __str__(self) -> str:
-        return " ".join([self.mean, f"({self.span})" if self.span else "", self.reason]).strip()
+        number = f"{self.mean} ({self.span})" if self.span else self.mean
+        return "; ".join(part for part in (number, self.reason) if part)
 
     @property
     def lines(self) -> str:

@@ -70,7 +70,9 @@ def linears(sizes: Sequence[int], biases: Sequence[bool], *, key: PRNGKeyArray) 
 
 
 def _linear(fan_in: int, outputs: int, numbers: Float[Array, " count"]) -> eqx.nn.Linear:
-    layer = eqx.filter_eval_shape(eqx.nn.Linear, fan_in, outputs, len(numbers) > fan_in * outputs, key=jax.random.key(0))
+    layer = eqx.filter_eval_shape(
+        eqx.nn.Linear, fan_in, outputs, len(numbers) > fan_in * outputs, key=jax.random.key(0)
+    )
     weight, bias = jnp.split(numbers / math.sqrt(fan_in), [fan_in * outputs])
     layer = eqx.tree_at(lambda line: line.weight, layer, weight.reshape(outputs, fan_in))
     return layer if layer.bias is None else eqx.tree_at(lambda line: line.bias, layer, bias)

@@ -40,6 +40,11 @@ class Mixture(NamedTuple):
 
     weights: Float[Array, " tasks"]
 
+    @property
+    def task(self) -> Int[Array, ""]:
+        """The task that weighs most."""
+        return jnp.argmax(self.weights)
+
 
 def empty_batch(like: Batch, size: int) -> Batch:
     """Return `size` blank examples, all of weight 0, of the shapes and types of `like`."""

@@ -91,7 +91,7 @@ def test_a_damaged_checkpoint_is_named_and_left_alone(tiny, tmp_path, how):
     else:
         damage(path, how)
     before = path.read_bytes()
-    with pytest.raises(BadFile, match="life.safetensors.*left as it is"):
+    with pytest.raises(BadFile, match=r"life.safetensors.*left as it is"):
         quiet_life(remembering(), world(tiny), seeds=16, checkpoint=path)
     assert path.read_bytes() == before
 

@@ -275,7 +275,7 @@ def lives(tiny):
         return live(learner, world, teacher, steps=36, seeds=3, sweep=sweep, progress=silent)
 
     plain = life(Nothing(), {"optimizer.numbers.learning_rate": [0.05, 0.05]})
-    return plain, life(memory, {"memory.memories.1.strength": [0.0, 100.0]})
+    return plain, life(memory, {"memory.memories.1.strength": [0.0, 1.0]})
 
 
 def ends(life, i):
@@ -288,7 +288,7 @@ def test_strength_0_is_fine_tuning_bit_for_bit(lives):
     plain, anchored = lives
     for ours, theirs in zip(ends(anchored, 0), ends(plain, 0), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    np.testing.assert_array_equal(anchored.exams["accuracy"][:3], plain.exams["accuracy"][:3])
+    np.testing.assert_array_equal(anchored.exams["accuracy"][0], plain.exams["accuracy"][0])
     assert any((ours != theirs).any() for ours, theirs in zip(ends(anchored, 1), ends(plain, 1), strict=True))
 
 

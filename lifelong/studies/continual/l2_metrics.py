@@ -159,7 +159,7 @@ study = Study(
         "buffer": 200,
     },
     budgets={"smoke": {"seeds": 2, "steps": 20}, "quick": {"seeds": 8, "steps": 60}, "full": {}},
-    simplified="One domain, four permutations of 8×8 digits met twice each; performance is the accuracy on each batch. The replay "
-    "dial is its strength, not the size of its buffer. The suite's own correctness is not a study but a test: its numbers "
+    simplified="One domain, four permutations of 8×8 digits met twice each; performance is the accuracy on each batch. The "
+    "replay dial is its strength, not the size of its buffer. The suite's own correctness is not a study but a test: its numbers "
     "equal those of the authors' package on scripted logs.",
 )

@@ -134,7 +134,7 @@ study = Study(
         "learning_rate": 0.05,
     },
     budgets={"smoke": {"seeds": 2, "tasks": 4, "per_class": 20}, "quick": {"seeds": 8, "tasks": 6}, "full": {}},
-    simplified="Twelve permutations of 8×8 digits, 400 examples each and half as many rehearsed, two epochs, one hidden layer of "
-    "64 units. Lags count phases since a task's introduction (the quantity form). Faster learning of later tasks is read "
+    simplified="Twelve permutations of 8×8 digits, 400 examples each and half as many rehearsed, two epochs, one hidden layer "
+    "of 64 units. Lags count phases since a task's introduction (the quantity form). Faster learning of later tasks is read "
     "from the accuracy half-way through a phase instead of steps to a criterion.",
 )

@@ -1,0 +1,274 @@
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from miniature import drawn
+from rich.console import Console
+
+from lifelong.errors import BadFile
+from lifelong.lab import Arm, Claim, Outcome, bibtex, run
+from lifelong.lab._report import as_html, as_markdown, as_table, report
+from lifelong.lab._words import arm_rows
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+"""Elements without an end."""
+
+
+class Page(HTMLParser):
+    """A page taken apart: its elements, its headings, and whether they are nested well."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements, self.open, self.headings, self.faults = [], [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append([int(tag[1]), ""])
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(tag)
+
+    def handle_data(self, data):
+        if self.open and re.fullmatch("h[1-6]", self.open[-1]):
+            self.headings[-1][1] += data
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    return run(drawn(16), out=tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def html(done):
+    return as_html(done)
+
+
+def words(html):
+    """Return what a reader sees of a page, on one line."""
+    html = re.sub(r"<(style|title)>.*?</\1>", " ", html, flags=re.DOTALL)
+    text = re.sub(r"<[^>]+>", " ", html).replace("&quot;", '"').replace("&#x27;", "'").replace("&#39;", "'")
+    return re.sub(r"\s+", " ", text.replace("&amp;", "&"))
+
+
+def test_a_report_is_one_file_beside_the_results(done, tmp_path):
+    assert report(done) == done.store.folder / "report.html"
+    assert report(done).read_text() == as_html(done)
+    assert report(done, tmp_path / "deep" / "page.html").stat().st_size < 100_000
+
+
+def test_a_report_that_cannot_be_written_is_named(done, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(BadFile, match="file/page.html"):
+        report(done, tmp_path / "file" / "page.html")
+
+
+def test_the_page_asks_for_nothing_but_itself(html):
+    page = Page(html)
+    assert not page.all("script") and not page.all("img") and not page.all("iframe")
+    assert [link["href"] for link in page.all("link")] == ["data:,"]
+    assert [a["href"] for a in page.all("a")] == ["https://arxiv.org/abs/2309.04081"]
+    assert "@import" not in html and "url(" not in html and "@font-face" not in html
+
+
+def test_the_page_is_well_formed_and_can_be_read_aloud(html):
+    page = Page(html)
+    assert page.open == ["html"] or page.open == []
+    assert page.faults == []
+    assert page.all("html")[0]["lang"] == "en"
+    levels = [level for level, _ in page.headings]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(svg["role"] == "img" and len(svg["aria-label"]) > 10 for svg in page.all("svg"))
+    ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    for _, attrs in page.elements:
+        assert set(attrs.get("aria-labelledby", "").split()) <= set(ids)
+    assert all("scope" in th for th in page.all("th"))
+
+
+def test_the_parts_come_in_their_order(html):
+    titles = [title for level, title in Page(html).headings if level == 2]
+    assert titles == [
+        "The number",
+        "Every seed",
+        "Arms",
+        "Controls",
+        "Over the life",
+        "Task by task",
+        "Secondary claims",
+        "How it works",
+        "Settings",
+        "What was simplified",
+        "What would refute it",
+        "Where the numbers come from",
+        "Reference",
+    ]
+
+
+def test_the_page_says_what_the_verdict_rests_on(done, html):
+    seen, effect = words(html), done.verdict.effect
+    assert done.verdict.outcome == Outcome.SUPPORTED
+    assert f'<p class="badge supported">' in html
+    assert done.study.claim.sentence in seen
+    assert done.verdict.reason[1:] in seen
+    assert f"{100 * effect.mean:.1f} points" in seen
+    assert f"{100 * effect.interval.low:.1f} to {100 * effect.interval.high:.1f}" in seen
+    assert "3.1\u00a0×\u00a010⁻⁵" in html
+    for row in arm_rows(done):
+        for part in (row.name, row.role, row.note, row.choice, *(e.mean for e in row.estimates)):
+            assert part in seen
+    for check in done.verdict.controls:
+        assert check.sentence[1:] in seen
+    assert "No seed diverged." in seen
+    assert "undefined: no announced ends of tasks" in seen
+    assert "seeds 0–15" in seen and "1000–1001" in seen
+
+
+def test_the_page_says_how_it_came_about(done, html):
+    seen, about = words(html), done.lives["replay"].attrs
+    for fact in (about["code"], about["jax"], about["device"], about["when"], done.store.folder.name):
+        assert fact in seen
+    assert "All arms were lived by the code that wrote this page." in seen
+    assert "lifelong run uer --budget full" in seen
+    assert "Small studies to test the lab with." in seen
+    assert "made up" in seen and "Everything." in seen
+    assert words(bibtex(done.study.paper)) in seen
+
+
+def test_stale_arms_are_named(done):
+    lives = dict(done.lives) | {"joint": done.lives["joint"].assign_attrs(code="another")}
+    seen = words(as_html(replace(done, lives=lives)))
+    assert "lived by other code than the one that wrote this page: joint." in seen
+
+
+def test_changed_settings_are_in_the_command_and_beside_their_defaults(tmp_path):
+    done = run(drawn(16), "quick", changes={"world": "two words"}, out=tmp_path)
+    seen = words(as_html(done))
+    assert "lifelong run uer --budget quick --set world='two words'" in seen
+    assert "seeds 8 16" in seen
+    assert "world two words made up" in seen
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({"claim": Claim("replay", "joint", "final_accuracy", 0.05)}, "refuted"),
+        ({"claim": Claim("replay", "no-labels", "final_accuracy", 0.05, knockout=None), "seeds": 4}, "inconclusive"),
+        ({"arms_of": ("replay", "joint")}, "broken"),
+    ],
+)
+def test_every_outcome_has_a_page(tmp_path, changes, outcome):
+    changes = dict(changes)
+    arms, seeds = changes.pop("arms_of", None), changes.pop("seeds", 8)
+    done = run(drawn(seeds, **changes), arms=arms, out=tmp_path)
+    assert done.verdict.outcome == outcome
+    html = as_html(done)
+    assert Page(html).faults == []
+    assert f'<p class="badge {outcome}">' in html
+    assert done.verdict.reason[1:] in words(html)
+    if outcome == "broken":
+        assert "There is no number:" in words(html)
+
+
+def test_diverged_seeds_are_counted_and_drawn(tmp_path):
+    html = as_html(run(drawn(8, diverge=(2, 5)), out=tmp_path))
+    assert "Diverged seeds, counted as worst: replay 2 of 8." in words(html)
+    assert "2 of 8 seeds diverged and are not in this mean" in words(html)
+    assert html.count('class="cross"') == 2
+
+
+def test_one_seed_has_no_interval(tmp_path):
+    html = as_html(run(drawn(1), out=tmp_path))
+    assert "one seed: no interval" in words(html)
+    assert Page(html).faults == []
+
+
+def test_text_of_the_study_cannot_break_the_page(tmp_path):
+    trap = '<script>alert("x")</script> & {{ claim }}'
+    arms = drawn().arms | {"<b>": Arm("variant", trap, "joint")}
+    claim = replace(drawn().claim, sentence=trap)
+    done = run(drawn(2, arms=arms, question=trap, simplified=trap, claim=claim), out=tmp_path)
+    html = as_html(done)
+    assert not Page(html).all("script") and not Page(html).all("b")[:0]
+    assert Page(html).faults == []
+    assert html.count("{{ claim }}") == 4
+    Console(file=open(tmp_path / "table", "w")).print(as_table(done))
+
+
+def test_many_tasks_and_arms_stay_a_small_file(tmp_path):
+    arms = drawn().arms | {f"variant-{i}": Arm("variant", f"number {i}", "joint") for i in range(5)}
+    page = report(run(drawn(16, tasks=20, arms=arms), out=tmp_path))
+    assert page.stat().st_size < 300_000
+
+
+def test_the_table_for_the_terminal_holds_every_number(done):
+    console = Console(width=200, record=True, file=open("/dev/null", "w"))
+    console.print(as_table(done))
+    shown = console.export_text()
+    assert "uer · full · seeds 0–15 · supported" in shown
+    for row in arm_rows(done):
+        assert row.name in shown
+        for one in row.estimates:
+            assert one.mean in shown and one.span in shown
+    assert "labels = 0.05" in shown
+
+
+def test_the_table_in_markdown_has_a_row_an_arm(done):
+    text = as_markdown(done)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + len(done.lives)
+    assert len({row.count("|") for row in rows}) == 1
+    replay = next(row for row in arm_rows(done) if row.name == "replay")
+    assert f"| {replay.name} | {replay.role} | {replay.estimates[0]} |" in text
+    assert "**supported** — Replay raises accuracy by 5 points." in text
+    assert "**refuted**" in text
+    assert "diverged" not in rows[0]
+    assert "    lifelong run uer --budget full" in text
+
+
+def test_a_report_is_the_same_each_time_it_is_written(done, html):
+    assert as_html(done) == html
+
+
+def colours(html, dark):
+    """Return the colours of the page by name, as numbers from 0 to 1."""
+    light = html[html.index(":root {") : html.index("}", html.index(":root {"))]
+    at = html.index("@media (prefers-color-scheme: dark)")
+    block = html[at : html.index("}", at)] if dark else light
+    return {
+        name: [int(code[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+        for name, code in re.findall(r"--(\w+): #(\w{6})", block)
+    }
+
+
+def contrast(a, b):
+    """Return the contrast ratio of two colours as WCAG 2 defines it."""
+
+    def luminance(colour):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+        return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_all_text_can_be_read_light_and_dark(html, dark):
+    own = colours(html, dark)
+    for name in ("ink", "muted", "accent", "good", "bad", "open"):
+        assert contrast(own[name], own["paper"]) >= 4.5, name
+    assert contrast(own["ink"], own["raised"]) >= 7
+    assert contrast(own["ink"], own["heat"]) >= 4.5
