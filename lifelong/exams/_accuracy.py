@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from lifelong.errors import BadInput
 from lifelong.worlds import World
 
 from ._exam import Exam
@@ -22,6 +23,10 @@ class Accuracy(Exam):
     """
 
     page: int = eqx.field(static=True, default=500)
+
+    def __check_init__(self):
+        if self.page < 1:
+            raise BadInput(f"a page of an exam has at least one question, not {self.page}")
 
     def sit(self, state: Any, learner: Any, world: World, *, key: PRNGKeyArray) -> dict[str, Array]:
         """Return {'accuracy': [tasks]}; a task without questions has accuracy NaN."""

@@ -230,7 +230,10 @@ class Study:
     def measure(self, name: str, life: xr.Dataset) -> xr.DataArray:
         """Return one measure of an arm's raw record; NaN for lanes that diverged, whatever the measure makes of them."""
         value = self.measures[name](life)
-        return value.where(life.diverged_at < 0) if "diverged_at" in life else value
+        if "diverged_at" not in life:
+            return value
+        lived = life.diverged_at < 0
+        return value.where(lived.all([dim for dim in lived.dims if dim not in value.dims]))
 
 
 def _per_seed(value: xr.DataArray) -> np.ndarray:

@@ -96,6 +96,8 @@ class GradientLearner(Learner):
             logits = eqx.filter_eval_shape(model, like.x[0])
         except (TypeError, ValueError) as error:
             raise Mismatch(f"the model cannot take the world's inputs of shape {like.x.shape[1:]}: {error}") from error
+        if not isinstance(logits, jax.ShapeDtypeStruct):
+            raise Mismatch(f"the model must answer one input with one array of logits, not with a {type(logits).__name__}")
         if logits.shape != (outputs,):
             raise Mismatch(
                 f"the model gives outputs of shape {logits.shape}, and the world has {outputs} classes; "
@@ -119,7 +121,7 @@ class GradientLearner(Learner):
         """Take one step on a batch; return the new state and what the feedback reports of the current batch."""
         for_recall, for_perturb, for_loss, for_keep = jax.random.split(key, 4)
         memory, m = self.memory, state.memory
-        seen = state.seen.at[experience.y].set(True)
+        seen = state.seen.at[experience.y].max(experience.weight > 0)
         batch, loss = _among(experience, seen), self._loss(seen, for_loss)
         recalled = memory.recall(m, key=for_recall)
         point, base = memory.perturb(m, state.model, batch, recalled, loss, key=for_perturb)
@@ -139,9 +141,13 @@ class GradientLearner(Learner):
     def answer(
         self, state: GradientState, x: Float[Array, "n *shape"], allowed: Bool[Array, "n outputs"] | None = None
     ) -> Float[Array, "n outputs"]:
-        """Return the logits over the active classes that each answer may name."""
+        """Return the logits over the active classes that an answer may name; where it may name none of them, over all
+        that it may name, so that what was never taught is guessed.
+        """
         logits = self.memory.answer(state.memory, state.model, x)
-        return jnp.where(state.seen if allowed is None else allowed & state.seen, logits, FORBIDDEN)
+        allowed = jnp.ones_like(logits, bool) if allowed is None else allowed
+        active = allowed & state.seen
+        return jnp.where(active | (allowed & ~active.any(-1, keepdims=True)), logits, FORBIDDEN)
 
     def consolidate(self, state: GradientState, world: World, lesson: Any, *, key: PRNGKeyArray) -> GradientState:
         """Let the memory review the finished task; reset the optimizer where asked for."""

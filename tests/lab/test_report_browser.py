@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import os
+import select
 import shutil
 import subprocess
 
@@ -18,7 +19,7 @@ from lifelong.lab._report import report
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --remote-debugging-pipe"
+    "--disable-component-update --disable-sync --hide-scrollbars --remote-debugging-pipe"
 ).split()
 WIDEST = """[...document.querySelectorAll('body *')].filter(e => !e.closest('.wide, pre, svg'))
   .map(e => [e.getBoundingClientRect().right, e.tagName + '.' + e.className])
@@ -57,8 +58,9 @@ class Browser:
 
     def _read(self):
         while b"\0" not in self.rest:
-            more = os.read(self.back, 1 << 20)
-            assert more, "the browser has gone"
+            answered, _, _ = select.select([self.back], [], [], 60)
+            more = os.read(self.back, 1 << 20) if answered else b""
+            assert more, "the browser has gone, or does not answer"
             self.rest += more
         message, _, self.rest = self.rest.partition(b"\0")
         return json.loads(message)
@@ -67,9 +69,10 @@ class Browser:
         """Open a file as a window of so many pixels shows it."""
         self("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
         self("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.events.clear()
         self("Page.navigate", url=path.as_uri())
-        while self.value("document.readyState + location.href") != f"complete{path.as_uri()}":
-            pass
+        while not self.happened("Page.loadEventFired"):
+            self.events.append(self._read())
 
     def value(self, expression):
         return self("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")

@@ -55,8 +55,12 @@ MODELS, REVIEWS, KEYS = [net(s) for s in range(4)], [examples(s) for s in range(
 
 
 @eqx.filter_jit
+def at_the_end(memory, m, model, batch, key):
+    return memory.consolidate(m, model, Sheet(batch=batch, count=1), loss, key=key)[1]
+
+
 def consolidated(memory, m, task):
-    return memory.consolidate(m, MODELS[task], Sheet(batch=REVIEWS[task], count=1), loss, key=KEYS[task])[1]
+    return at_the_end(memory, m, MODELS[task], REVIEWS[task], KEYS[task])
 
 
 def lived(memory, tasks):
@@ -87,9 +91,13 @@ def close(a, b, rtol=2e-4, atol=1e-6):
     jax.tree.map(lambda p, q: np.testing.assert_allclose(p, q, rtol=rtol, atol=atol), a, b)
 
 
+@eqx.filter_jit
+def estimated(estimate, model, batch, **options):
+    return estimate(model, Sheet(batch=batch, count=1), **options)
+
+
 def importances(task):
-    review = Sheet(batch=REVIEWS[task], count=1)
-    return eqx.filter_jit(fisher)(MODELS[task], review, "sampled", key=KEYS[task])
+    return estimated(fisher, MODELS[task], REVIEWS[task], key=KEYS[task])
 
 
 @pytest.mark.parametrize("memory", ALL, ids=name)
@@ -134,7 +142,7 @@ def test_online_ewc_lets_old_importances_fade_and_holds_the_last_weights():
 
 def test_mas_adds_the_sensitivities_of_all_tasks():
     m = lived(MAS(3.0), 2)
-    each = [eqx.filter_jit(sensitivity)(MODELS[k], Sheet(batch=REVIEWS[k], count=1)) for k in range(2)]
+    each = [estimated(sensitivity, MODELS[k], REVIEWS[k]) for k in range(2)]
     close(m.importance, add(*each))
     close(m.anchor, MODELS[1])
 
@@ -159,9 +167,9 @@ def path(steps, seed=5):
     random = np.random.default_rng(seed)
 
     def some(size):
-        return jax.tree.map(lambda leaf: jnp.asarray(size * random.standard_normal(leaf.shape), jnp.float32), MODELS[0])
+        return jax.tree.map(lambda leaf: np.float32(size * random.standard_normal(leaf.shape)), MODELS[0])
 
-    walk = [MODELS[3]]
+    walk = [jax.tree.map(np.asarray, MODELS[3])]
     for _ in range(steps):
         walk.append(add(walk[-1], some(0.1)))
     return walk, [some(1.0) for _ in range(steps)]

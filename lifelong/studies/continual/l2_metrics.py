@@ -27,7 +27,7 @@ from lifelong.recipe import Recipe
 from lifelong.teachers import OneByOne, Only
 from lifelong.worlds import Transformed, dataset
 
-STRENGTHS = {"learner.memory.strength": (0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)}
+STRENGTHS = {"learner.memory.strength": (0.0, 0.3, 1.0, 3.0, 10.0, 20.0, 30.0)}
 REPLAYED = {"learner.memory.labels": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)}
 
 
@@ -155,11 +155,11 @@ study = Study(
         "steps": 100,
         "batch": 16,
         "width": 64,
-        "learning_rate": 0.1,
+        "learning_rate": 0.05,
         "buffer": 200,
     },
     budgets={"smoke": {"seeds": 2, "steps": 20}, "quick": {"seeds": 8, "steps": 60}, "full": {}},
     simplified="One domain, four permutations of 8×8 digits met twice each; performance is the accuracy on each batch. The "
-    "replay dial is its strength, not the size of its buffer. The suite's own correctness is not a study but a test: its numbers "
-    "equal those of the authors' package on scripted logs.",
+    "replay dial is its strength, not the size of its buffer. The suite's own correctness is not a study but a test: its "
+    "numbers equal those of the authors' package on scripted logs.",
 )

@@ -114,6 +114,21 @@ def study(slug):
     )
 
 
+def points(tmp_path, classes="abcd", spoil=None):
+    """Write a small table of separable classes, one row spoilt if asked for, and return its path."""
+    generator = np.random.default_rng(0)
+    rows = [
+        f"{3 * k + generator.normal():.3f},{generator.normal():.3f},{c}"
+        for c in classes * 20
+        for k in [classes.index(c)]
+    ]
+    if spoil:
+        rows[40] = spoil
+    path = tmp_path / "points.csv"
+    path.write_text("\n".join(["one,two,class", *rows]))
+    return path
+
+
 STUDIES = {slug: study(slug) for slug in SLUGS}
 really_load = studies.load
 

@@ -1,0 +1,77 @@
+"""What only a process of its own can show: signals, pipes, terminals."""
+
+import json
+import shlex
+import signal
+import time
+
+import pytest
+import tiny_study
+import xarray as xr
+
+STUDY, _ = tiny_study.SLUGS
+
+
+def test_python_m_lifelong(process):
+    run = process("-m", "lifelong", "cite", "refresh-lerning")
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, out) == (2, "") and err.count("\n") == 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(process):
+    with process("-m", "lifelong", "list", "--json") as run:
+        assert run.stdout.read(1) == "["
+        run.stdout.close()
+        assert run.stderr.read() == "" and run.wait(60) == 0
+
+
+def test_a_run_goes_on_after_ctrl_c(cli, tmp_path, folder_of, process):
+    """Interrupted while the second of two arms is lived, and finished by the command it names: as if nothing was."""
+    line = (
+        f"run {STUDY} --arms finetune,no-labels --set world={tiny_study.points(tmp_path)} looks=8 epochs=10 --seeds 2"
+    )
+    words = shlex.split(line)
+    run = process("-m", "tiny_study", *words, TINY_PAUSE="0.1")
+    first = run.stderr.readline()
+    time.sleep(0.5)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=120)
+    assert "is done" in first and (run.returncode, out) == (130, "")
+    assert "stopping: what is being lived will be saved" in err and "1 of 2 arms are finished" in err
+    folder = folder_of(line)
+    assert [path.name.split(".")[0] for path in (folder / "unfinished").iterdir()] == ["no-labels"]
+    assert "unfinished lives are saved of: no-labels" in err
+    again = err.rsplit("to go on: lifelong ", 1)[1]
+    code, _, err = cli(again)
+    assert code == 0 and "finetune was stored already" in err and "no-labels is done" in err
+    assert not list((folder / "unfinished").iterdir())
+    cli(f"{line} --out {tmp_path / 'whole'}")
+    for arm in ("finetune", "no-labels"):
+        stored, whole = (
+            xr.open_dataset(path / f"{arm}.nc", engine="h5netcdf").load()
+            for path in (folder, tmp_path / "whole" / STUDY / folder.name)
+        )
+        xr.testing.assert_identical(stored.drop_attrs(), whole.drop_attrs())
+
+
+@pytest.mark.slow
+def test_a_real_study_goes_on_after_ctrl_c(tmp_path, process):
+    words = ["-m", "lifelong", "run", "refresh-learning", "--budget", "smoke"]
+    run = process(*words, LIFELONG_RUNS=str(tmp_path))
+    assert "is done" in run.stderr.readline()
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=300)
+    assert run.returncode == 130 and "to go on: lifelong run refresh-learning --budget smoke" in err
+    run = process(*words, "--json", LIFELONG_RUNS=str(tmp_path))
+    out, err = run.communicate(timeout=300)
+    assert run.returncode == 0 and "was stored already" in err
+    assert json.loads(out)["studies"][0]["verdict"]["outcome"] in ("inconclusive", "refuted", "broken")
+    run = process("-m", "lifelong", "verify", "--all", LIFELONG_RUNS=str(tmp_path))
+    out, _ = run.communicate(timeout=300)
+    assert run.returncode == 0 and "as recorded" in out
+
+
+def test_a_terminal_without_the_characters_is_no_error(process):
+    run = process("-m", "lifelong", "show", "uer", PYTHONIOENCODING="ascii")
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, err) == (0, "") and "@misc{uer" in out
