@@ -1,9 +1,9 @@
 """The command line: `lifelong list`, `show`, `run`, `report`, `verify`, `compare`, `cite`, `data`, `doctor`.
 
 Every command is a dataclass; its fields are the options, and argparse reads them. Tyro, which does the same from the
-same dataclasses, was measured beside it on two cores at 2.5 GHz: 0.13 s to import and 0.11 to 0.15 s to parse even one
-command, against 0.03 s in all, and `list` and `show` are to answer in half a second, a third of which goes into the
-catalogue and the table. For the same reason no module here imports JAX, NumPy or rich before it is needed.
+same dataclasses, was measured beside it on two cores: 0.13 s to import and 0.11 to 0.15 s to parse even one command,
+against 0.03 s in all, where `list` and `show` are to answer in half a second and take 0.2 s as it is. For the same
+reason no module here imports JAX, NumPy or rich before it is needed.
 """
 
 import io

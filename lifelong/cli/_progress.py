@@ -51,7 +51,7 @@ class Ticker:
     def line(self) -> str:
         """Return arms done and in all, what is being lived, and how long it may take."""
         left = self.seconds_left()
-        parts = [f"{len(self.done)}/{len(self.lived)} arms", *self.current.values()]
+        parts = [f"{len(self.done)}/{len(self.lives)} arms", *self.current.values()]
         return f"{self.name}: {' · '.join(parts)}" + (f" · {_duration(left)} left" if left is not None else "")
 
     def seconds_left(self) -> float | None:
@@ -62,11 +62,14 @@ class Ticker:
     def _finish(self, arm: str, doing: str) -> None:
         self.current.pop(arm, None)
         self.done.append(arm)
-        self.lived[arm] = 1.0
+        if doing == "stored":
+            del self.lived[arm]  # it says nothing about the pace
+        else:
+            self.lived[arm] = 1.0
         if not self.terminal:
             outcome = "was stored already" if doing == "stored" else "is done"
             seconds = _duration(time.perf_counter() - self.began)
-            say(f"{self.name}: {arm} {outcome} ({len(self.done)} of {len(self.lived)} arms, {seconds})")
+            say(f"{self.name}: {arm} {outcome} ({len(self.done)} of {len(self.lives)} arms, {seconds})")
 
     def _rewrite(self, line: str) -> None:
         if self.terminal:

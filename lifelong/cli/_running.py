@@ -21,9 +21,7 @@ class WithConfiguration(Command):
     """What decides where the lives of a study are stored."""
 
     budget: Annotated[str, option("how much to live: smoke, quick or full (default: full)", metavar="BUDGET")] = "full"
-    seeds: Annotated[int | None, option("how many seeds instead of the budget's", type=whole_number, metavar="N")] = (
-        None
-    )
+    seeds: Annotated[int | None, option("how many seeds to live", type=whole_number, metavar="N")] = None
     set: Annotated[list[str] | None, option("change settings of the study", **SEVERAL, metavar="NAME=VALUE")] = None
     out: Out = None
 

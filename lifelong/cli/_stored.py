@@ -52,7 +52,7 @@ class Verify(Command):
         if self.all == bool(self.slugs):
             raise BadInput("name the studies to verify, or give --all, and not both")
         slugs = [paper.slug for paper in catalogue()] if self.all else [entry(slug).slug for slug in self.slugs]
-        runs = {slug: list(runs_of(slug, self.out)) for slug in slugs}
+        runs = {slug: runs_of(slug, self.out) for slug in slugs}
         where = self.out or default_folder()
         if not any(runs.values()):
             raise BadInput(f"there is nothing to verify in '{where}'; run a study first, or name its folder with --out")
@@ -101,7 +101,7 @@ class Compare(Command):
 
 def _run_named(slug: str, name: str, out: Path | None) -> Path:
     """Return the folder of a study's run whose name begins so."""
-    folders = list(runs_of(slug, out))
+    folders = runs_of(slug, out)
     found = [folder for folder in folders if folder.name.startswith(name)]
     if len(found) != 1:
         known = ", ".join(folder.name for folder in folders) or "none"
@@ -111,7 +111,7 @@ def _run_named(slug: str, name: str, out: Path | None) -> Path:
 
 def _verified(folder: Path) -> dict[str, Any]:
     """Return how a run's findings stand: its state, its verdict, and what differs from the record."""
-    row = {"study": folder.parent.name, "run": folder.name}
+    row = {"study": folder.parent.name, "run": folder.name, "budget": None}
     try:
         run = recorded(folder)
         row |= {"budget": run.budget}

@@ -109,7 +109,7 @@ def _forest_row(verdict: Verdict, unit: Unit, strong: bool) -> Row:
     assert effect is not None
     interval = (effect.interval.low * unit.factor, effect.interval.high * unit.factor)
     mean = effect.mean * unit.factor
-    return Row(f"{claim.better} : {claim.than}", mean, interval, {}, {}, _value(mean, unit), strong)
+    return Row(f"{claim.better} over {claim.than}", mean, interval, {}, {}, _value(mean, unit), strong)
 
 
 def curve_figures(run: "Run") -> list[Panel]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,25 +27,25 @@ class Recorded:
 
 def recorded(folder: Path) -> Recorded:
     """Read what a run left in its folder; raise `BadFile` where that is no run, or is corrupt."""
-    manifest = _read(folder / "manifest.json")
+    manifest = _read(folder / "manifest.json", "study", "budget", "settings")
     if manifest is None:
         raise BadFile(f"'{folder}' is not the folder of a run: it has no manifest.json")
-    try:
-        return Recorded(
-            folder, manifest["study"], manifest["budget"], manifest["settings"], _read(folder / "verdict.json")
-        )
-    except (KeyError, TypeError) as error:
-        raise BadFile(f"'{folder / 'manifest.json'}' is not the manifest of a run: no {error}") from error
+    findings = _read(folder / "verdict.json", "verdict", "measures")
+    return Recorded(folder, manifest["study"], manifest["budget"], manifest["settings"], findings)
 
 
-def runs_of(slug: str, out: Path | None = None) -> Iterator[Path]:
+def runs_of(slug: str, out: Path | None = None) -> list[Path]:
     """Return the folders of a study's runs, by name."""
     folder = (out or default_folder()) / slug
-    return iter(sorted(path.parent for path in folder.glob("*/manifest.json")))
+    return sorted(path.parent for path in folder.glob("*/manifest.json"))
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, *names: str) -> dict[str, Any] | None:
+    """Return what a JSON file says under these names; None where there is no file."""
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     except (OSError, ValueError) as error:
         raise BadFile(f"'{path}' is not readable JSON ({error}); it was left as it is: move it away") from error
+    if content is not None and not (isinstance(content, dict) and set(names) <= set(content)):
+        raise BadFile(f"'{path}' says nothing under {', '.join(names)}; it was left as it is: move it away")
+    return content

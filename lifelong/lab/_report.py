@@ -30,7 +30,10 @@ BADGES = {
     Outcome.BROKEN: ("!", "The study cannot say anything"),
 }
 
-NOT_TO_BE_SEEN = "This study does not say how its mechanism works: its module has no docstring."
+MANY_TASKS = 7
+"""Task matrices of more tasks are drawn larger."""
+
+UNEXPLAINED = "This study does not say how its mechanism works: its module has no docstring."
 
 
 def report(run: Run, path: str | Path | None = None) -> Path:
@@ -149,6 +152,7 @@ def _content(run: Run) -> dict[str, Any]:
         "curve": spoken(run.study.curve),
         "curves": list(map(_panel, figures.curve_figures(run))),
         "matrices": list(map(_panel, figures.matrix_figures(run))),
+        "many_tasks": max(life.sizes.get("task", 1) for life in run.lives.values()) > MANY_TASKS,
         "secondary": [_secondary(v) for v in run.secondary],
         "forests": list(map(_panel, figures.secondary_figures(run))) if run.secondary else [],
         "mechanism": safe(_mechanism(run)),
@@ -223,11 +227,10 @@ def _provenance(run: Run) -> dict[str, str]:
         words: ", ".join(sorted({str(attrs[name]) for attrs in about if name in attrs})) or "not recorded"
         for name, words in names.items()
     }
-    dates = sorted(str(attrs["when"]) for attrs in about if "when" in attrs)
-    span = dates[:1] if len(set(dates)) < 2 else [dates[0], dates[-1]]
+    dates = sorted({str(attrs["when"])[:16].replace("T", " ") for attrs in about if "when" in attrs})
     seconds = sum(float(attrs.get(name, 0)) for attrs in about for name in ("compile_seconds", "run_seconds"))
     return facts | {
-        "lived": " to ".join(span) or "not recorded",
+        "lived (UTC)": " to ".join(dates if len(dates) < 2 else (dates[0], dates[-1])) or "not recorded",
         "time in all": f"{seconds:.1f} s, compiling included",
         "results": run.store.folder.name,
     }
@@ -236,7 +239,7 @@ def _provenance(run: Run) -> dict[str, str]:
 def _mechanism(run: Run) -> str:
     """Return the docstring of the study's module as HTML paragraphs."""
     words = inspect.getdoc(run.study.module) if run.study.module else None
-    return "".join(_paragraph(part) for part in re.split(r"\n\s*\n", words or NOT_TO_BE_SEEN))
+    return "".join(_paragraph(part) for part in re.split(r"\n\s*\n", words or UNEXPLAINED))
 
 
 def _paragraph(part: str) -> str:

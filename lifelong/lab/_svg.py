@@ -77,7 +77,10 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 class Row(NamedTuple):
-    """One line of a strip chart: a value per seed, their mean and its interval; seeds counted as worst are crosses."""
+    """One line of a strip chart: a value per seed, their mean and its interval; seeds counted as worst are crosses.
+
+    A row without seeds has its label above it.
+    """
 
     label: str
     mean: float
@@ -92,9 +95,9 @@ def strip_chart(
     rows: Sequence[Row], axis: str, label: str, marks: Mapping[str, float] | None = None, with_zero: bool = False
 ) -> str:
     """Return rows of dots over a common axis, each with its mean and interval; `marks` are named vertical lines."""
-    marks = marks or {}
-    left = min(170.0, 14 + 6.9 * max(len(row.label) for row in rows))
-    top, pitch = 22 if marks else 6, 34
+    marks, labelled = marks or {}, [row for row in rows if _has_seeds(row)]
+    left = min(188.0, 16 + 7.8 * max((len(row.label) for row in labelled), default=-1))
+    top, pitch = 22 if marks else 6, 34 if labelled else 42
     bottom = top + pitch * len(rows)
     x = Scale.around([*_seen(rows), *marks.values(), *[0.0] * with_zero], left, WIDTH - 54)
     body = [_grid(x, top, bottom), text((x.start + x.end) / 2, bottom + 32, axis, "muted", "middle")]
@@ -116,15 +119,22 @@ def _grid(x: Scale, top: float, bottom: float) -> str:
     return rules + "".join(text(x(v), bottom + 15, _number(v), "muted", "middle") for v in places)
 
 
+def _has_seeds(row: Row) -> bool:
+    return bool(row.dots or row.crosses)
+
+
 def _row(row: Row, x: Scale, y: float) -> str:
+    """Return a row: seeds above their mean and its interval, the label beside them or, without seeds, above."""
     colour = "accent" if row.strong else "ink"
-    parts = [text(0, y + 4, _cut(row.label), f"{colour} name"), text(WIDTH, y + 4, row.value, f"{colour} name", "end")]
+    label, most = (y + 4, 22) if _has_seeds(row) else (y - 5, 50)
+    parts = [text(0, label, _cut(row.label, most), f"{colour} name")]
+    parts.append(text(WIDTH, label, row.value, f"{colour} name", "end"))
     for i, (seed, value) in enumerate(row.dots.items()):
         title = tag("title", escape(seed))
         parts.append(tag("circle", title, cx=x(value), cy=y - 7 + 3 * (i % 3 - 1), r=2.4, class_=f"dot {colour}"))
     for i, (seed, value) in enumerate(row.crosses.items()):
         parts.append(_cross(x(value), y - 7 + 3 * (i % 3 - 1), seed))
-    middle = y + 6 if row.dots or row.crosses else y
+    middle = y + 7
     if row.interval:
         low, high = (x(bound) for bound in row.interval)
         parts.append(line(low, middle, high, middle, f"interval {colour}"))
@@ -173,7 +183,7 @@ def heat_panel(matrix: np.ndarray, learned: np.ndarray, label: str) -> str:
     """Return shares [exam, task] as a heat map with per cents in its cells; cells not `learned` are muted."""
     rows, columns = matrix.shape
     side = 220 / max(columns + 1, 7)
-    numbered = side >= 17
+    numbered, size = side >= 17, "" if side >= 26 else " small"
     shades: dict[int, list[str]] = {}
     cells: list[str] = []
     for k, i in np.ndindex(rows, columns):
@@ -183,16 +193,18 @@ def heat_panel(matrix: np.ndarray, learned: np.ndarray, label: str) -> str:
             shades.setdefault(round(LEVELS * min(max(value, 0), 1)), []).append(box)
         if numbered:
             words = f"{100 * value:.0f}" if isfinite(value) else "–"
-            class_ = "ink" if learned[k, i] else "muted"
+            class_ = ("ink" if learned[k, i] else "muted") + size
             cells.append(text(x + side / 2, y + side / 2 + 4, words, class_, "middle"))
     heat = [tag("path", d="".join(d), class_="heat", fill_opacity=f"{s / LEVELS:.2f}") for s, d in shades.items()]
-    return drawing(side * (columns + 1), side * rows + 18, label, *heat, *cells, *_heat_labels(rows, columns, side))
+    return drawing(
+        side * (columns + 1), side * rows + 18, label, *heat, *cells, *_heat_labels(rows, columns, side, f"muted{size}")
+    )
 
 
-def _heat_labels(rows: int, columns: int, side: float) -> list[str]:
+def _heat_labels(rows: int, columns: int, side: float, class_: str) -> list[str]:
     every = max(1, ceil(14 / side))
-    exams = [text(side - 4, side * (k + 0.5) + 4, str(k + 1), "muted", "end") for k in range(0, rows, every)]
-    tasks = [text(side * (i + 1.5), side * rows + 13, str(i + 1), "muted", "middle") for i in range(0, columns, every)]
+    exams = [text(side - 4, side * (k + 0.5) + 4, str(k + 1), class_, "end") for k in range(0, rows, every)]
+    tasks = [text(side * (i + 1.5), side * rows + 13, str(i + 1), class_, "middle") for i in range(0, columns, every)]
     return exams + tasks
 
 
@@ -223,5 +235,5 @@ def _written(value: object) -> str:
     return _short(value) if isinstance(value, float) else escape(str(value))
 
 
-def _cut(words: str, most: int = 23) -> str:
+def _cut(words: str, most: int) -> str:
     return words if len(words) <= most else words[: most - 1] + "…"

@@ -205,7 +205,7 @@ def effect_facts(effect: Effect, unit: Unit) -> dict[str, str]:
         "sign-flip p": plain(effect.p, 2),
         "seeds": str(effect.n),
         "seeds that gain": f"{100 * effect.probability_of_improvement:.0f} %",
-        "Cohen's d": "undefined: all seeds agree" if effect.cohens_dz is None else plain(effect.cohens_dz),
+        "Cohen's d_z": "undefined: all seeds agree" if effect.cohens_dz is None else plain(effect.cohens_dz),
         "Cliff's δ": plain(effect.cliffs_delta),
     }
 

@@ -57,7 +57,7 @@ def test_version(cli):
 
 
 def test_commands_document_their_exit_codes():
-    text = (Path(__file__).parents[1] / "docs" / "commands.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
     assert all(f"`lifelong {name}" in text for name in COMMANDS)
     assert all(f"| {number} |" in text for number in EXIT_CODES)
 

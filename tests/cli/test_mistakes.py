@@ -122,7 +122,7 @@ def test_data_that_cannot_be_used_is_named_with_its_place(cli, tmp_path, world, 
     [
         ("tasks=3", "4 classes cannot be dealt evenly over 3 tasks"),
         ("tasks=0", "at least one task"),
-        ("batch=5000", "of at least 1"),
+        ("batch=5000", "at least 1"),
         ("batch=0", "batch"),
     ],
 )
@@ -160,6 +160,16 @@ def test_a_checkpoint_that_cannot_be_used_is_left_untouched(cli, tmp_path, conte
     path.write_bytes(content)
     assert_refused(cli(line), f"'{path}' {words}")
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "verdict.json"])
+@pytest.mark.parametrize("content", ["{", "[1]", "{}"])
+def test_a_corrupt_record_is_left_untouched(cli, folder_of, name, content):
+    cli(f"run {STUDY}")
+    path = folder_of(f"run {STUDY}") / name
+    path.write_text(content)
+    assert_refused(cli(f"show {STUDY}"), f"'{path}' ")
+    assert path.read_text() == content
 
 
 def test_runs_of_two_studies_cannot_be_compared(cli, folder_of):

@@ -56,19 +56,20 @@ def test_a_run_goes_on_after_ctrl_c(cli, tmp_path, folder_of, process):
 
 @pytest.mark.slow
 def test_a_real_study_goes_on_after_ctrl_c(tmp_path, process):
-    words = ["-m", "lifelong", "run", "refresh-learning", "--budget", "smoke"]
-    run = process(*words, LIFELONG_RUNS=str(tmp_path))
+    """Two arms that share a program; the second process finds it among the compiled ones."""
+    words = ["-m", "lifelong", "run", "refresh-learning", "--budget", "smoke", "--arms", "finetune,er"]
+    run = process(*words)
     assert "is done" in run.stderr.readline()
     run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=300)
+    _, err = run.communicate(timeout=500)
     assert run.returncode == 130 and "to go on: lifelong run refresh-learning --budget smoke" in err
-    run = process(*words, "--json", LIFELONG_RUNS=str(tmp_path))
-    out, err = run.communicate(timeout=300)
-    assert run.returncode == 0 and "was stored already" in err
-    assert json.loads(out)["studies"][0]["verdict"]["outcome"] in ("inconclusive", "refuted", "broken")
-    run = process("-m", "lifelong", "verify", "--all", LIFELONG_RUNS=str(tmp_path))
-    out, _ = run.communicate(timeout=300)
-    assert run.returncode == 0 and "as recorded" in out
+    assert list((tmp_path / "cache").iterdir())
+    run = process(*words, "--json")
+    out, err = run.communicate(timeout=500)
+    assert run.returncode == 0 and "finetune was stored already" in err and "er is done" in err
+    (found,) = json.loads(out)["studies"]
+    assert found["arms"] == ["finetune", "er"] and len(found["measures"]["er"]["final_accuracy"]) == 2
+    assert found["verdict"]["outcome"] == "broken" and "is missing" in found["verdict"]["reason"]
 
 
 def test_a_terminal_without_the_characters_is_no_error(process):

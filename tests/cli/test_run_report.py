@@ -1,5 +1,7 @@
 """`lifelong run`, `report`, and the news of a run."""
 
+import os
+import signal
 import sys
 import time
 import webbrowser
@@ -8,7 +10,8 @@ from pathlib import Path
 import pytest
 import tiny_study
 
-from lifelong.cli._progress import Ticker
+from lifelong.cli._cache import keep_compiled
+from lifelong.cli._progress import Ticker, saving_first
 from lifelong.life import Moment
 
 STUDY, OTHER = tiny_study.SLUGS
@@ -111,9 +114,34 @@ def test_time_left_follows_the_share_that_is_lived(monkeypatch):
     assert ticker.line().startswith(
         f"{STUDY}: 0/4 arms · finetune living 50/100 · replay tuning 50/100, 3 of 8 diverged"
     )
-    for arm in ARMS:
+    ticker("joint", "stored", None)
+    assert ticker.seconds_left() == pytest.approx(10 * 2.25 / 0.75)
+    for arm in ("finetune", "replay", "no-labels"):
         ticker(arm, "done", None)
     assert ticker.line() == f"{STUDY}: 4/4 arms · 0 s left"
+
+
+def test_ctrl_c_saves_first_and_a_second_one_ends_the_process(capsys):
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), saving_first():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is before
+    assert capsys.readouterr().err.startswith("stopping: ")
+
+
+def test_what_is_compiled_is_kept_unless_the_user_has_decided(monkeypatch, tmp_path):
+    names = [f"JAX_PERSISTENT_CACHE_MIN_{what}" for what in ("COMPILE_TIME_SECS", "ENTRY_SIZE_BYTES")]
+    for name in ("JAX_COMPILATION_CACHE_DIR", *names):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "7")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    keep_compiled()
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "lifelong" / "xla")
+    assert [os.environ[name] for name in names] == ["0.1", "7"]
 
 
 def test_a_terminal_has_one_line_that_is_rewritten(monkeypatch, capsys):

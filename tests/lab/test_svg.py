@@ -97,8 +97,9 @@ def test_zero_is_on_the_axis_where_it_is_asked_for():
 
 
 def test_long_names_are_cut():
-    root = parsed(strip_chart([Row("x" * 60, 1.0)], "", ""))
-    assert words(root)[-2] == "x" * 22 + "…"
+    root = parsed(strip_chart([Row("x" * 60, 1.0, None, {"seed 0": 1.0})], "", ""))
+    assert words(root)[-2] == "x" * 21 + "…"
+    assert words(parsed(strip_chart([Row("x" * 50, 1.0)], "", "")))[-2] == "x" * 50
 
 
 def test_curves_have_one_path_for_all_seeds():
@@ -122,7 +123,7 @@ def test_a_heat_map_writes_its_numbers_and_shades_what_was_learned(tasks):
     root = parsed(heat_panel(matrix, learned, ""))
     cells = [one for one in root.iter(f"{SVG}text") if one.get("text-anchor") == "middle"][: tasks * tasks]
     assert [cell.text for cell in cells] == [f"{100 * value:.0f}" for value in matrix.ravel()]
-    assert [cell.get("class") == "ink" for cell in cells] == learned.ravel().tolist()
+    assert [cell.get("class").startswith("ink") for cell in cells] == learned.ravel().tolist()
     shaded = sum(one.get("d").count("M") for one in of_class(root, "heat"))
     assert shaded == learned.sum()
 

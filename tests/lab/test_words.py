@@ -93,7 +93,7 @@ def test_the_facts_of_a_comparison_are_those_of_the_statistics():
     assert facts["mean gain"] == f"{100 * effect.mean:.1f} points".replace("-", "−")
     assert facts["seeds"] == "10"
     assert facts["sign-flip p"] == plain(effect.p, 2)
-    assert effect_facts(paired_effect(b + 0.5, b), BARE)["Cohen's d"] == "undefined: all seeds agree"
+    assert effect_facts(paired_effect(b + 0.5, b), BARE)["Cohen's d_z"] == "undefined: all seeds agree"
 
 
 def test_what_would_refute_a_claim_is_said_in_its_unit():

@@ -14,7 +14,7 @@ from lifelong.learners import GradientLearner
 from lifelong.memory import Memory, Replay
 from lifelong.nets import MLP
 from lifelong.recipe import Recipe
-from lifelong.worlds import Batch, Lesson, Split, Transformed
+from lifelong.worlds import Lesson, Split, Transformed
 
 KEY = jax.random.key(0)
 LESSON = Lesson(jnp.int32(0), jnp.int32(0))
@@ -103,11 +103,11 @@ def test_with_all_classes_active_those_never_seen_are_trained_down(tiny):
     before = head(state)[1]
     state, _ = taught(who, state, lesson_of(world, jnp.int32(1)))
     assert (head(state)[1] < before)[[0, 1, 4, 5]].all()
-    np.testing.assert_allclose(answers(who, state, world.x_test), jax.vmap(state.model)(world.x_test), rtol=1e-5)
+    np.testing.assert_allclose(answers(who, state, world.x_test), jax.vmap(state.model)(world.x_test), atol=1e-5)
 
 
 def test_in_the_task_scenario_only_classes_of_the_task_are_trained_and_answered(tiny):
-    who, world = learner(), Split(tiny, tasks=3, scenario="task")
+    who, world = learner(optimizer=Recipe(optax.sgd, learning_rate=RATE)), Split(tiny, tasks=3, scenario="task")
     state, _ = taught(who, born(who, world), lesson_of(world, jnp.int32(0)))
     before = head(state)[0]
     state, _ = taught(who, state, lesson_of(world, jnp.int32(1)))
@@ -121,7 +121,7 @@ def test_in_the_domain_scenario_all_tasks_share_their_answers(tiny):
     state, _ = taught(who, born(who, world), lesson_of(world, jnp.int32(2)))
     assert np.asarray(state.seen).tolist() == [True, True]
     untouched = jax.vmap(state.model)(world.x_test)
-    np.testing.assert_allclose(answers(who, state, world.x_test), untouched, rtol=1e-5)
+    np.testing.assert_allclose(answers(who, state, world.x_test), untouched, atol=1e-5)
 
 
 def test_what_was_never_taught_is_guessed_among_what_may_be_named(tiny):
@@ -129,7 +129,7 @@ def test_what_was_never_taught_is_guessed_among_what_may_be_named(tiny):
     who, world = learner(), Split(tiny, tasks=3, scenario="task")
     newborn = born(who, world)
     logits = jax.vmap(newborn.model)(world.x_test)
-    np.testing.assert_allclose(answers(who, newborn, world.x_test), logits, rtol=1e-5)
+    np.testing.assert_allclose(answers(who, newborn, world.x_test), logits, atol=1e-5)
     state, _ = taught(who, newborn, lesson_of(world, jnp.int32(0)))
     last = jnp.broadcast_to(jnp.arange(6) >= 4, (len(world.x_test), 6))
     expected = 4 + jax.vmap(state.model)(world.x_test)[:, 4:].argmax(-1)
@@ -259,5 +259,4 @@ def test_heads_of_transformed_tasks_are_told_apart(tiny):
     who, world = learner(outputs=12, memory=Replay(20, 5)), Transformed(tiny, tasks=2, scenario="task")
     state, _ = taught(who, born(who, world), lesson_of(world, jnp.int32(1)))
     assert set(np.flatnonzero(state.seen)) <= set(range(6, 12))
-    asked = Batch(*(jnp.zeros((4, *s), t) for s, t in (((8,), float), ((), int), ((), int), ((), float))))
-    assert (answers(who, state, asked.x).argmax(-1) >= 6).all()
+    assert (answers(who, state, world.x_test).argmax(-1) >= 6).all()

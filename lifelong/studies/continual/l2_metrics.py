@@ -95,9 +95,12 @@ def assessed(lives: xr.Dataset, experts: xr.Dataset, shuffle: bool = False) -> d
 
 
 def trade_off(metrics: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return, for every seed, minus the rank correlation of maintenance and relative performance along the dial."""
+    """Return, for every seed, minus the rank correlation of maintenance and relative performance along the dial.
+
+    A setting at which either is undefined (a shuffled log can lack what maintenance refers to) is left out.
+    """
     pairs = zip(metrics["performance_maintenance"].T, metrics["relative_performance"].T, strict=True)
-    return np.array([-spearmanr(maintained, learned)[0] for maintained, learned in pairs])
+    return np.array([-spearmanr(maintained, learned, nan_policy="omit")[0] for maintained, learned in pairs])
 
 
 def across(lives: Mapping[str, xr.Dataset]) -> dict[str, dict[str, xr.DataArray]]:
@@ -110,7 +113,8 @@ def across(lives: Mapping[str, xr.Dataset]) -> dict[str, dict[str, xr.DataArray]
             summed = metrics["performance_maintenance"] + metrics["relative_performance"]
             scalars = {"trade_off": trade_off(metrics), "best_sum": summed.max(0)}
             scalars |= {f"mean_{name}": found.mean(0) for name, found in metrics.items()}
-            values[arm] = {name: xr.DataArray(v, dims="seed") for name, v in scalars.items()}
+            lived = (lives[source].diverged_at < 0).all("dial").values
+            values[arm] = {name: xr.DataArray(np.where(lived, v, np.nan), dims="seed") for name, v in scalars.items()}
     return values
 
 
