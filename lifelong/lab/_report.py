@@ -59,13 +59,16 @@ def as_table(run: Run) -> "Table":
 
     scales, rows = units(run), arm_rows(run)
     table = Table(title=unmarked(_headline(run)), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("arm", *map(_titled, scales, scales.values()), "tuned", "compile + run s"):
+    table.add_column("arm", no_wrap=True, min_width=max(len(row.name) for row in rows))
+    tuned = ["tuned"] if any(row.chosen for row in rows) else []
+    for name in (*map(_titled, scales, scales.values()), *tuned, "compile + run s"):
         table.add_column(name)
     for row in rows:
         role = f"{row.role}, {row.diverged} diverged" if row.diverged else row.role
-        cells = [f"{row.name}\n[dim]{unmarked(role)}[/dim]"]
-        cells += [unmarked(one.lines) for one in row.estimates]
-        table.add_row(*cells, unmarked(row.chosen), _cost(row))
+        arm = f"{unmarked(row.name)}\n[dim]{unmarked(role)}[/dim]"
+        table.add_row(
+            arm, *(unmarked(one.lines) for one in row.estimates), *[unmarked(row.chosen)] * len(tuned), _cost(row)
+        )
     return table
 
 

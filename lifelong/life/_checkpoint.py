@@ -4,9 +4,15 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
+from errno import EISDIR
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
+from types import CodeType, FunctionType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,9 +37,26 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
         with suppress(OSError):
             temporary.unlink()
-        raise BadFile(f"'{path}' cannot be written: {error.strerror}; choose a folder you may write to") from error
+
+
+def check_writable(path: Path) -> None:
+    """Raise `BadFile` where a file could not be written, before there is anything to lose."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> BadFile:
+    return BadFile(f"'{path}' cannot be written: {error.strerror}; choose a folder you may write to")
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, np.ndarray], life: str) -> None:
@@ -43,10 +66,10 @@ def save_checkpoint(path: Path, tensors: Mapping[str, np.ndarray], life: str) ->
     write_atomically(path, save(ordered, metadata))
 
 
-def load_checkpoint(path: Path, life: str) -> dict[str, np.ndarray]:
+def load_checkpoint(path: Path, life: str, state: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
     """Return the arrays of a checkpoint; raise `BadFile` where it is corrupt, foreign or of another life.
 
-    The file is never changed or removed.
+    `state` are arrays that must be among them, of the same shapes and types. The file is never changed or removed.
     """
     try:
         with safe_open(path, framework="numpy") as file:
@@ -58,12 +81,18 @@ def load_checkpoint(path: Path, life: str) -> dict[str, np.ndarray]:
         raise BadFile(f"'{path}' is not a checkpoint of this library; it was left as it is: choose another path")
     if metadata.get("sha256") != _digest(dict(sorted(tensors.items()))):
         raise BadFile(f"'{path}' is corrupt: its content does not match its checksum; it was left as it is")
-    if metadata.get("life") != life:
+    if metadata.get("life") != life or any(
+        not _alike(tensors.get(name), value) for name, value in (state or {}).items()
+    ):
         raise BadFile(
             f"'{path}' belongs to another life (other components, settings, seeds or data); it was left as it is: "
             "choose another path, or move it away to start afresh"
         )
     return tensors
+
+
+def _alike(stored: np.ndarray | None, value: np.ndarray) -> bool:
+    return stored is not None and stored.shape == value.shape and stored.dtype == value.dtype
 
 
 def pack(tree: PyTree) -> dict[str, np.ndarray]:
@@ -81,19 +110,50 @@ def unpack(tensors: Mapping[str, np.ndarray], like: PyTree) -> PyTree:
 
 
 def fingerprint(*described: object) -> str:
-    """Return a short hash of trees: their structure, static fields, and the content of every array."""
-    digest = hashlib.sha256()
-    for tree in described:
-        leaves, structure = jax.tree.flatten(tree)
-        digest.update(_stable(str(structure)).encode())
-        for leaf in leaves:
-            if isinstance(leaf, jax.Array | np.ndarray):
-                data = np.asarray(_data(leaf))
-                digest.update(json.dumps([str(data.dtype), data.shape]).encode())
-                digest.update(np.ascontiguousarray(data).tobytes())
-            else:
-                digest.update(_stable(repr(leaf)).encode())
+    """Return a short hash of components: every field, the content of every array, and the code of every function.
+
+    Functions are told apart by their instructions and by what they enclose, not by where they are written or kept.
+    """
+    digest, met = hashlib.sha256(), []
+    for piece in _described(described, met):
+        digest.update(piece + b"\0")
     return digest.hexdigest()[:16]
+
+
+def _described(node: Any, met: list[Any]) -> Iterator[bytes]:
+    """Yield what tells one component from another; `met` are the functions on the way, which may enclose themselves."""
+    if isinstance(node, jax.Array | np.ndarray):
+        data = np.asarray(_data(node))
+        yield json.dumps([str(data.dtype), data.shape]).encode() + data.tobytes()
+        return
+    parts = _parts(node, met)
+    yield _stable(repr(node) if parts is None else f"{type(node).__qualname__} {len(parts)}").encode()
+    for part in parts or ():
+        yield from _described(part, met)
+
+
+def _parts(node: Any, met: list[Any]) -> list[Any] | None:
+    """Return what a thing is made of, or None if its representation says it all."""
+    if is_dataclass(node) and not isinstance(node, type):
+        return [part for field in fields(node) for part in (field.name, getattr(node, field.name, None))]
+    if isinstance(node, Mapping):
+        return [part for item in node.items() for part in item]
+    if isinstance(node, partial):
+        return [node.func, node.args, node.keywords]
+    if isinstance(node, CodeType):
+        return [node.co_code.hex(), node.co_names, node.co_consts]
+    if isinstance(node, FunctionType) and not any(node is one for one in met):
+        met.append(node)
+        named = [node.__module__, node.__qualname__, node.__code__, node.__defaults__, node.__kwdefaults__]
+        return [*named, *_enclosed(node)]
+    return list(node) if isinstance(node, tuple | list) else None
+
+
+def _enclosed(function: FunctionType) -> Iterator[Any]:
+    """Yield what a function encloses; a cell that is still empty raises ValueError."""
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):
+            yield cell.cell_contents
 
 
 def _stable(text: str) -> str:

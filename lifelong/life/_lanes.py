@@ -41,11 +41,7 @@ def lay_out(parts: Parts, seeds: int | Sequence[int], sweep: Mapping[str, Sequen
     Raises `BadInput` for no seeds, repeated seeds, empty sweeps or leaves that cannot be swept, `UnknownName` for paths
     that lead nowhere.
     """
-    numbers = np.asarray(range(seeds) if isinstance(seeds, int) else list(seeds), np.int64)
-    if not len(numbers):
-        raise BadInput("a life needs at least one seed, and none was given")
-    if len(set(numbers.tolist())) < len(numbers):
-        raise BadInput("the seeds of a life must differ from each other")
+    numbers = _numbers(seeds)
     dims: dict[str, np.ndarray] = {path: np.asarray(values, np.float64) for path, values in sweep.items()}
     if empty := [path for path, values in dims.items() if not len(values)]:
         raise BadInput(f"the sweep over '{empty[0]}' has no values")
@@ -57,6 +53,17 @@ def lay_out(parts: Parts, seeds: int | Sequence[int], sweep: Mapping[str, Sequen
         values = jnp.asarray([c[place] for c in combinations], jnp.float32)
         swept, shared = _set_apart(swept, shared, path, values)
     return Lanes(dims, keys, swept, shared)
+
+
+def _numbers(seeds: int | Sequence[int]) -> np.ndarray:
+    given = list(range(seeds) if isinstance(seeds, int | np.integer) else seeds)
+    if not given:
+        raise BadInput("a life needs at least one seed, and none was given")
+    if odd := [seed for seed in given if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32]:
+        raise BadInput(f"seeds must be whole numbers from 0 to 2³²−1, and one of them is {odd[0]!r}")
+    if len(set(given)) < len(given):
+        raise BadInput("the seeds of a life must differ from each other")
+    return np.asarray(given, np.int64)
 
 
 def _set_apart(swept: Parts, shared: Parts, path: str, values: Any) -> tuple[Parts, Parts]:

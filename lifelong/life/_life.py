@@ -32,7 +32,8 @@ class Life:
     """The record of one call of `live`: exams, what learning reported, how every lane ended, and the final state.
 
     Arrays have the lane dimensions first (swept values, then `seed`); `exams[name]` goes on with `exam` and the exam's
-    own dimensions, `records[name]` with `step`.
+    own dimensions, `records[name]` with `step`. `diverged_at` is the step of the first exam at which the state of a lane
+    was not finite, −1 for none.
     """
 
     dims: Mapping[str, np.ndarray]
@@ -111,14 +112,20 @@ class Life:
         return Plots(self)
 
     def summary(self) -> dict[str, Any]:
-        """Return what a reader wants first: mean final accuracy with its 95 % interval, lanes, how they ended."""
+        """Return what a reader wants first: lanes, how they ended, mean final accuracy with its 95 % interval.
+
+        The mean is NaN, and there is no interval, where a lane diverged; a single lane has no interval either.
+        """
         from lifelong.exams import mean_interval
 
         ended = {result.name: self.results.count(result) for result in Result if result in self.results}
-        summary: dict[str, Any] = {"lanes": len(self.results), "steps": int(self.exam_steps[-1]), "ended": ended}
+        steps = int(self.exam_steps[-1]) if len(self.exam_steps) else 0
+        summary: dict[str, Any] = {"lanes": len(self.results), "steps": steps, "ended": ended}
         if "accuracy" in self.exams:
-            interval = mean_interval(self.final.ravel())
-            summary |= {"final accuracy": float(self.final.mean()), "95 % interval": (interval.low, interval.high)}
+            summary["final accuracy"] = float(self.final.mean())
+            if self.final.size > 1 and np.isfinite(self.final).all():
+                interval = mean_interval(self.final.ravel())
+                summary["95 % interval"] = (interval.low, interval.high)
         return summary
 
     def __repr__(self) -> str:

@@ -3,23 +3,24 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from lifelong.errors import BadInput
+from lifelong.errors import BadInput, Mismatch
 from lifelong.exams import Accuracy, Exam
 from lifelong.learners import Learner
 from lifelong.teachers import Teacher
 from lifelong.worlds import World
 
 from . import _programs as programs
-from ._checkpoint import fingerprint, load_checkpoint, pack, save_checkpoint, unpack
+from ._checkpoint import check_writable, fingerprint, load_checkpoint, pack, save_checkpoint, unpack
 from ._lanes import Lanes, lay_out
 from ._life import Life, Result
-from ._programs import CAPACITY, LifeState, Parts
+from ._programs import CAPACITY, Parts
 from ._progress import Moment, Pace, Progress, on_stderr
 
 
@@ -60,24 +61,47 @@ def live(
         progress: called with a `Moment` after every chunk.
 
     Raises `BadInput` or `Mismatch` before anything runs where the parts do not fit; `BadFile` where the checkpoint is
-    corrupt or of another life. A lane that diverges is reported and the others live on. Ctrl-C saves and returns what
-    has been lived so far.
+    corrupt, of another life, or cannot be written. A lane that diverges is reported and the others live on. Ctrl-C saves
+    and returns what has been lived so far.
     """
-    _check(steps, every, record)
     parts = Parts(learner, world, teacher, exam or Accuracy())
+    _check(parts, steps, every, record)
     key = jax.random.key(0) if key is None else key
     lanes = lay_out(parts, seeds, sweep or {}, key)
     run = _Run(parts, lanes, steps, every, record)
     path = Path(checkpoint) if checkpoint else None
+    if path:
+        check_writable(path)
     if path and path.exists():
         run.load(path)
     return run.live(path, save_every, progress)
 
 
-def _check(steps: int, every: int | None, record: int) -> None:
+def _check(parts: Parts, steps: int, every: int | None, record: int) -> None:
     for name, value in {"steps": steps, "every": every, "record": record}.items():
+        if value is not None and not isinstance(value, int | np.integer):
+            raise BadInput(f"{name} must be a whole number, not {value!r}")
         if value is not None and value < 1:
             raise BadInput(f"{name} must be at least 1, not {value}")
+    taught = getattr(parts.teacher, "tasks", 0)
+    if taught > parts.world.tasks:
+        raise Mismatch(
+            f"{type(parts.teacher).__name__} teaches {taught} tasks, and {type(parts.world).__name__} has "
+            f"{parts.world.tasks}; build the teacher with tasks={parts.world.tasks}"
+        )
+
+
+class _Lived(NamedTuple):
+    """What has been lived, replaced as a whole: an interruption finds it as it was before a chunk or as it is after."""
+
+    step: int
+    state: Any
+    finite: np.ndarray
+    """Whether each lane's state is finite now."""
+    diverged: np.ndarray
+    """The first look-up at which it was not, −1 for none: where look-ups are does not depend on how chunks were cut."""
+    exams: tuple[dict[str, np.ndarray], ...] = ()
+    records: tuple[dict[str, np.ndarray], ...] = ()
 
 
 class _Run:
@@ -88,106 +112,112 @@ class _Run:
         self.ends = {end for end in parts.teacher.boundaries(steps) if end <= steps}
         self.sittings = {0, steps} | self.ends | set(range(every, steps, every) if every else ())
         self.identity = (steps, every, record)
-        self.step = -1
-        self.state: LifeState | None = None
-        self.records: list[dict[str, np.ndarray]] = []
-        self.exams: list[dict[str, np.ndarray]] = []
-        self.diverged = np.full(lanes.count, -1)
+        self.lived = _Lived(-1, None, np.full(lanes.count, True), np.full(lanes.count, -1))
 
     def live(self, path: Path | None, save_every: float, progress: Progress) -> Life:
         """Live on to the last step, saving on the way; return what was lived, finished or not."""
         pace, saved, interrupted = Pace(), time.perf_counter(), False
         try:
             self._begin()
-            while self.step < self.steps:
+            while self.lived.step < self.steps:
                 self._chunk(pace)
                 if path and time.perf_counter() - saved > save_every:
                     self.save(path)
                     saved = time.perf_counter()
-                progress(Moment(self.step, self.steps, pace.seconds, self.lanes.count, int((self.diverged >= 0).sum())))
+                progress(self._moment(pace))
         except KeyboardInterrupt:
             interrupted = True
-        if path and self.step >= 0:
+        if path and self.lived.step >= 0:
             self.save(path)
-        return self._life(interrupted)
+        return self._life(interrupted and self.lived.step < self.steps)
+
+    def _moment(self, pace: Pace) -> Moment:
+        diverged = int(((self.lived.diverged >= 0) | ~self.lived.finite).sum())
+        return Moment(self.lived.step, self.steps, pace.seconds, self.lanes.count, diverged)
 
     def _begin(self) -> None:
-        if self.step < 0:
-            self.state = self._call(programs.begin, None)
-            self._look_up(0)
+        if self.lived.step < 0:
+            self.lived = self._look_up(self.lived._replace(step=0, state=self._call(programs.begin, None)))
 
     def _chunk(self, pace: Pace) -> None:
         """Advance to the next look-up, or as far as fits the pace and the record."""
-        start, began = self.step, time.perf_counter()
+        start, began = self.lived.step, time.perf_counter()
         ahead = min(end for end in self.sittings | self.ends if end > start)
         room = CAPACITY * self.record - start % self.record
         stop = min(ahead, start + pace.steps, start + room)
         numbers = (jnp.int32(start), jnp.int32(stop), jnp.int32(self.record))
-        state, records, finite = self._call(programs.advance, self.state, *numbers)
+        state, records, finite = self._call(programs.advance, self.lived.state, *numbers)
         kept = stop // self.record - start // self.record
         records = {name: np.asarray(values)[:, :kept] for name, values in records.items()}
-        self.diverged = np.where((self.diverged < 0) & ~np.asarray(finite), stop, self.diverged)
+        lived = self.lived._replace(step=stop, state=state, finite=np.asarray(finite))
         pace.measured(stop - start, time.perf_counter() - began)
-        self._look_up(stop, state, records)
+        self.lived = self._look_up(lived._replace(records=(*lived.records, records)))
 
-    def _look_up(self, step: int, state: LifeState | None = None, records: dict | None = None) -> None:
-        """Do what is due at a step, then take over the new state: an interruption leaves the old one whole."""
-        state = self.state if state is None else state
+    def _look_up(self, lived: _Lived) -> _Lived:
+        """Do what is due at a step: tell of the end of a task, sit the exam."""
+        step, state, diverged = lived.step, lived.state, lived.diverged
         if step in self.ends and self.parts.learner.consolidates:
             state = self._call(programs.consolidate, state, jnp.int32(step))
-        sat = None
-        if step in self.sittings:
-            results = self._call(programs.sit, state, jnp.int32(step))
-            sat = {name: _blank(np.asarray(values), self.diverged >= 0) for name, values in results.items()}
-        self.state, self.step = state, step
-        self.records += [records] if records else []
-        self.exams += [sat] if sat else []
+        if step not in self.sittings:
+            return lived._replace(state=state)
+        diverged = np.where((diverged < 0) & ~lived.finite, step, diverged)
+        results = self._call(programs.sit, state, jnp.int32(step))
+        sat = {name: _blank(np.asarray(values), diverged >= 0) for name, values in results.items()}
+        return lived._replace(state=state, diverged=diverged, exams=(*lived.exams, sat))
 
     def _call(self, program, state, *rest):
         return program(self.lanes.swept, self.lanes.shared, self.lanes.keys, state, *rest)
 
     def _life(self, interrupted: bool) -> Life:
         """Gather what was lived."""
-        times = sorted(t for t in self.sittings if t <= self.step)
+        lived = self.lived
         results = [
             Result.diverged if at >= 0 else Result.interrupted if interrupted else Result.finished
-            for at in self.diverged
+            for at in lived.diverged
         ]
         return Life(
             dims=self.lanes.dims,
-            exams=_join(self.exams, np.stack),
-            records=_join(self.records, np.concatenate),
-            exam_steps=np.asarray(times),
-            record_steps=np.arange(self.record, self.step + 1, self.record),
-            ends=np.asarray(sorted(end for end in self.ends if end <= self.step), int),
+            exams=_join(lived.exams, np.stack),
+            records=_join(lived.records, np.concatenate),
+            exam_steps=np.asarray(self._sat(), int),
+            record_steps=np.arange(self.record, lived.step + 1, self.record),
+            ends=np.asarray(sorted(end for end in self.ends if end <= lived.step), int),
             exam_dims=self.parts.exam.dims,
             results=results,
-            diverged_at=self.diverged,
-            state=self.state,
+            diverged_at=lived.diverged,
+            state=lived.state,
         )
+
+    def _sat(self) -> list[int]:
+        return sorted(step for step in self.sittings if step <= self.lived.step)
 
     def _fingerprint(self) -> str:
         return fingerprint(self.parts, self.lanes.swept, self.lanes.keys, self.identity)
 
     def save(self, path: Path) -> None:
         """Write the checkpoint."""
-        tensors = pack(self.state) | {"step": np.asarray(self.step), "diverged": self.diverged}
-        tensors |= {f"exam.{name}": values for name, values in _join(self.exams, np.stack).items()}
-        tensors |= {f"record.{name}": values for name, values in _join(self.records, np.concatenate).items()}
+        lived = self.lived
+        tensors = pack(lived.state) | {
+            "step": np.asarray(lived.step),
+            "diverged": lived.diverged,
+            "finite": lived.finite,
+        }
+        tensors |= {f"exam.{name}": values for name, values in _join(lived.exams, np.stack).items()}
+        tensors |= {f"record.{name}": values for name, values in _join(lived.records, np.concatenate).items()}
         save_checkpoint(path, tensors, self._fingerprint())
 
     def load(self, path: Path) -> None:
         """Take over from a checkpoint of this very life."""
-        tensors = load_checkpoint(path, self._fingerprint())
-        self.state = unpack(tensors, like=self._call(programs.begin, None))
-        self.step, self.diverged = int(tensors["step"]), tensors["diverged"].copy()
+        like = self._call(programs.begin, None)
+        tensors = load_checkpoint(path, self._fingerprint(), pack(like))
+        lived = _Lived(int(tensors["step"]), unpack(tensors, like), tensors["finite"], tensors["diverged"])
         exams = {name[5:]: values for name, values in tensors.items() if name.startswith("exam.")}
         records = {name[7:]: values for name, values in tensors.items() if name.startswith("record.")}
-        self.exams = [{name: values[:, i] for name, values in exams.items()} for i in range(self._sat())]
-        self.records = [records] if records else []
-
-    def _sat(self) -> int:
-        return sum(t <= self.step for t in self.sittings)
+        self.lived = lived._replace(records=(records,) if records else ())
+        sat = range(len(self._sat()))
+        self.lived = self.lived._replace(
+            exams=tuple({name: values[:, i] for name, values in exams.items()} for i in sat)
+        )
 
 
 def _blank(values: np.ndarray, diverged: np.ndarray) -> np.ndarray:
@@ -197,6 +227,6 @@ def _blank(values: np.ndarray, diverged: np.ndarray) -> np.ndarray:
     return values
 
 
-def _join(parts: list[dict[str, np.ndarray]], how) -> dict[str, np.ndarray]:
+def _join(parts: Sequence[dict[str, np.ndarray]], how) -> dict[str, np.ndarray]:
     """Join named arrays of successive moments along the second axis."""
     return {name: how([part[name] for part in parts], axis=1) for name in (parts[0] if parts else ())}

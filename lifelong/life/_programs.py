@@ -62,7 +62,7 @@ def _per_lane(function: Callable) -> Callable:
     Swept leaves, keys and states have a leading lane axis; shared leaves and the remaining arguments have none.
     """
 
-    @partial(eqx.filter_jit, compiler_options=_compiler_options())
+    @partial(eqx.filter_jit, compiler_options=_compiler_options())  # pyright: ignore[reportCallIssue]
     def compiled(swept: Parts, shared: Parts, keys: Key[Array, " lanes"], state: PyTree, *rest: Any) -> Any:
         def lane(swept: Parts, key: PRNGKeyArray, state: PyTree) -> Any:
             return function(eqx.combine(swept, shared), key, state, *rest)

@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from lifelong.errors import BadInput
-from lifelong.recipe import Number, Recipe, number
+from lifelong.recipe import Number, Recipe
 from lifelong.worlds import Batch, Pages, shuffled
 
 from ._base import Loss, Memory, Step
@@ -54,8 +54,8 @@ class GDumb(Memory):
             stated, descent with momentum 0.9, weight decay 10⁻⁶ and gradients clipped to length 10.
     """
 
-    highest: Number = number(0.05)
-    lowest: Number = number(0.0005)
+    highest: Float[Array, ""]
+    lowest: Float[Array, ""]
     optimizer: Recipe | optax.GradientTransformation
     capacity: int = eqx.field(static=True)
     batch: int = eqx.field(static=True)

@@ -157,8 +157,8 @@ class Perturb(Memory):
         key: PRNGKeyArray,
     ) -> tuple[PyTree, PyTree]:
         """Return the perturbed model, and the one to which the update is applied."""
-        of_all = objective is not None and self.ascend_on == "objective"
-        gradient = eqx.filter_grad(objective if of_all else lambda model: loss(model, batch))(model)
+        climbed = objective if self.ascend_on == "objective" else None
+        gradient = eqx.filter_grad(climbed or (lambda model: loss(model, batch)))(model)
         change = self.direction(weights(model), gradient, key_for(key, "direction"))
         if self.preconditioner is not None:
             factor, deviation = self.preconditioner(m, self.size)
@@ -191,7 +191,7 @@ def refresh(
     noise: Number | None = None,
     decay: Number = 1e-5,
 ) -> Perturb:
-    """Return refresh learning: unlearn a little, then relearn from there (Wang et al. 2024, section 4).
+    """Return refresh learning: unlearn a little, then relearn from there (Wang et al. 2024).
 
     'repository' is what the authors' code does: θ ← θ + δ·(‖θ_p‖·u_p/‖u_p‖ + 0.001·ε) / (1 + 0.001·F) for each tensor
     p, with u the gradient of the current batch's loss alone. 'paper' is θ ← θ + γ·(F⁻¹∇L + N(0, 2γF⁻¹)) with L the
@@ -228,7 +228,7 @@ def sam(radius: Number = 0.05, *, ascend_on: Literal["batch", "objective"] = "ob
 
 
 def random_perturbation(
-    size: Number = 1e-5, *, fisher_weight: float = 1e-3, noise: float = 1e-3, decay: Any = 1e-5
+    size: Number = 1e-5, *, fisher_weight: Number = 1e-3, noise: Number = 1e-3, decay: Number = 1e-5
 ) -> Perturb:
     """Return refresh without its idea: a step of the same length in every tensor, in a random direction."""
     return Perturb(size, anywhere, Damped(fisher_weight=fisher_weight, noise=noise), decay=decay)

@@ -17,6 +17,9 @@ from lifelong.worlds import Batch, Pages
 from ._base import Loss, Memory, Step
 from ._buffer import Buffer, Policy, empty_buffer, insert, sample, write
 
+UNCHOSEN = 1 << 30
+"""The place in the herding order of an example that is not in it."""
+
 
 def nearest_mean(
     model: PyTree, x: Float[Array, "n *shape"], means: Float[Array, "outputs width"], known: Bool[Array, " outputs"]
@@ -62,7 +65,7 @@ def herd(
     outputs: int,
     quota: Int[Array, ""],
 ) -> Int[Array, " n"]:
-    """Return each example's place in its class's herding order, n where it is not among the first `quota`.
+    """Return each example's place in its class's herding order, `UNCHOSEN` where it is not among the first `quota`.
 
     The k-th example of a class is the one, not yet chosen, that brings the mean of the chosen nearest to the mean μ of
     the class: argmin_x ‖μ − (φ(x) + Σ_{j<k} φ(p_j)) / k‖ (Rebuffi et al. 2017, algorithm 4).
@@ -75,12 +78,12 @@ def herd(
     def choose(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         sums, place = carry
         distance = lengths + 2 * features @ (sums - (k + 1) * means).T
-        distance = jnp.where(member & (place == n)[:, None], distance, jnp.inf)
+        distance = jnp.where(member & (place == UNCHOSEN)[:, None], distance, jnp.inf)
         best, found = distance.argmin(0), jnp.isfinite(distance.min(0))
         place = place.at[jnp.where(found, best, n)].set(k, mode="drop")
         return sums + jnp.where(found[:, None], features[best], 0.0), place
 
-    start = (jnp.zeros_like(means), jnp.full(n, n, jnp.int32))
+    start = (jnp.zeros_like(means), jnp.full(n, UNCHOSEN, jnp.int32))
     return jax.lax.fori_loop(0, quota, choose, start)[1]
 
 

@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from lifelong.errors import BadInput
@@ -82,7 +83,7 @@ class Blurred(Teacher):
 
     def __check_init__(self):
         _check_sizes(tasks=self.tasks, steps=self.steps)
-        if not isinstance(self.blur, jax.core.Tracer) and not 0.0 <= self.blur <= 1.0:
+        if not isinstance(self.blur, Tracer) and not 0.0 <= self.blur <= 1.0:
             raise BadInput(f"the blur must lie between 0 and 1, and it is {self.blur}")
 
     def init(self, *, key: PRNGKeyArray) -> Clock:

@@ -228,7 +228,7 @@ def test_the_table_for_the_terminal_holds_every_number(done):
     for row in arm_rows(done):
         assert row.name in table
         for one in row.estimates:
-            assert one.mean in table and one.span in table
+            assert one.mean in table and one.span.replace(" to ", "–") in table
     assert "labels = 0.05" in table
 
 

@@ -22,7 +22,9 @@ from lifelong.teachers import OneByOne
 from lifelong.worlds import Batch, Pages, Split
 
 KEY, OUTPUTS = jax.random.key(0), 6
-OLD, NEW = (MLP(inputs=3, outputs=OUTPUTS, width=5, depth=1, key=jax.random.key(s)) for s in range(2))
+OLD, NEW = (
+    MLP(inputs=3, outputs=OUTPUTS, width=5, depth=1, activation=jnp.tanh, key=jax.random.key(s)) for s in range(2)
+)
 
 
 class Unread(Pages):
@@ -110,7 +112,7 @@ def test_nothing_is_distilled_before_a_task_has_ended_nor_from_an_equal_model(cl
     m = met(memory, memory.init(OLD, NOW, key=KEY), NOW)
     assert penalty(memory, m, NEW) == 0.0
     assert all((leaf == 0.0).all() for leaf in jax.tree.leaves(slope(NEW, memory, m)))
-    assert abs(penalty(memory, after_two_tasks(memory), OLD)) < 1e-6
+    assert abs(penalty(memory, after_two_tasks(memory), OLD)) < 1e-5
 
 
 def test_only_outputs_in_question_get_a_gradient():

@@ -12,7 +12,7 @@ import pytest
 from lifelong.errors import BadInput, Mismatch
 from lifelong.feedback import CrossEntropy
 from lifelong.memory import ICaRL, NearestMean, Step, chain
-from lifelong.memory._prototypes import herd
+from lifelong.memory._prototypes import UNCHOSEN, herd
 from lifelong.nets import MLP
 from lifelong.worlds import Batch, Pages
 
@@ -77,10 +77,10 @@ def test_herding_chooses_as_a_loop_does():
         for label in (0, 2, 3):
             rows = np.flatnonzero((np.asarray(batch.y) == label) & (np.asarray(batch.weight) > 0))
             order = herd_by_loop(features[rows], quota)
-            expected = np.full(len(rows), 40)
+            expected = np.full(len(rows), UNCHOSEN)
             expected[order] = np.arange(len(order))
             np.testing.assert_array_equal(np.asarray(places)[rows], expected)
-        assert (np.asarray(places)[37:] == 40).all()
+        assert (np.asarray(places)[37:] == UNCHOSEN).all()
 
 
 def test_herding_stands_for_its_class_better_than_chance():
@@ -141,9 +141,9 @@ ICARL = ICaRL(capacity=16, batch=16, strength=0.5, temperature=2.0)
 FIRST, SECOND = task([0, 1], seed=5), task([2, 3, 4], seed=6)
 
 
-@jax.jit
-def consolidated(m, model, batch):
-    return ICARL.consolidate(m, model, Sheets(batch), loss, key=jax.random.key(0))[1]
+@eqx.filter_jit
+def consolidated(m, model, batch, memory=ICARL):
+    return memory.consolidate(m, model, Sheets(batch), loss, key=jax.random.key(0))[1]
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +177,14 @@ def test_exemplars_are_herded_at_the_end_of_a_task_and_old_classes_keep_their_fi
         np.testing.assert_array_equal(exemplars_of(two, label), chosen_by_loop(LATER, SECOND, label, 3))
     assert int(one.store.filled) == 16 and int(two.store.filled) == 15
     np.testing.assert_array_equal(two.store.extra[:15], np.tile([0, 1, 2], 5))
+
+
+def test_a_store_larger_than_the_task_holds_all_of_it_and_no_padding():
+    roomy = ICaRL(capacity=200, batch=4)
+    m = consolidated(roomy.init(MODEL, FIRST, key=jax.random.key(0)), MODEL, FIRST, roomy)
+    assert int(m.store.filled) == 37
+    held = np.asarray(m.store.examples.x)[:37]
+    np.testing.assert_array_equal(np.sort(held[:, 0]), np.sort(np.asarray(FIRST.x)[:37, 0]))
 
 
 def test_a_class_met_again_gets_its_exemplars_anew(states):

@@ -100,7 +100,7 @@ def trade_off(metrics: Mapping[str, np.ndarray]) -> np.ndarray:
     A setting at which either is undefined (a shuffled log can lack what maintenance refers to) is left out.
     """
     pairs = zip(metrics["performance_maintenance"].T, metrics["relative_performance"].T, strict=True)
-    return np.array([-spearmanr(maintained, learned, nan_policy="omit")[0] for maintained, learned in pairs])
+    return -np.array([spearmanr(maintained, learned, nan_policy="omit")[0] for maintained, learned in pairs])
 
 
 def across(lives: Mapping[str, xr.Dataset]) -> dict[str, dict[str, xr.DataArray]]:
