@@ -61,14 +61,12 @@ def as_table(run: Run) -> "Table":
     table = Table(title=unmarked(_headline(run)), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("arm", no_wrap=True, min_width=max(len(row.name) for row in rows))
     tuned = ["tuned"] if any(row.chosen for row in rows) else []
-    for name in (*map(_titled, scales, scales.values()), *tuned, "compile + run s"):
-        table.add_column(name)
+    for name in (*map(_titled, scales, scales.values()), *tuned):
+        table.add_column(name, overflow="fold")
     for row in rows:
         role = f"{row.role}, {row.diverged} diverged" if row.diverged else row.role
         arm = f"{unmarked(row.name)}\n[dim]{unmarked(role)}[/dim]"
-        table.add_row(
-            arm, *(unmarked(one.lines) for one in row.estimates), *[unmarked(row.chosen)] * len(tuned), _cost(row)
-        )
+        table.add_row(arm, *(unmarked(one.lines) for one in row.estimates), *[unmarked(row.chosen)] * len(tuned))
     return table
 
 

@@ -115,8 +115,7 @@ class Estimate:
     @property
     def lines(self) -> str:
         """The same in a narrow column: mean, interval and reason below each other."""
-        span = self.span.replace(" to ", " – " if "−" in self.span else "–")
-        return "\n".join(part for part in (self.mean, span, self.reason) if part)
+        return "\n".join(part for part in (self.mean, self.span, self.reason) if part)
 
 
 def estimate(values: np.ndarray | None, unit: Unit, diverged: int = 0, why: str = "") -> Estimate:

@@ -97,7 +97,9 @@ class GradientLearner(Learner):
         except (TypeError, ValueError) as error:
             raise Mismatch(f"the model cannot take the world's inputs of shape {like.x.shape[1:]}: {error}") from error
         if not isinstance(logits, jax.ShapeDtypeStruct):
-            raise Mismatch(f"the model must answer one input with one array of logits, not with a {type(logits).__name__}")
+            raise Mismatch(
+                f"the model must answer one input with one array of logits, not with a {type(logits).__name__}"
+            )
         if logits.shape != (outputs,):
             raise Mismatch(
                 f"the model gives outputs of shape {logits.shape}, and the world has {outputs} classes; "

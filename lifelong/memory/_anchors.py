@@ -7,13 +7,14 @@ All of them add
 to the loss and differ in the importance F and the anchor θ*. The half is Kirkpatrick's; many publications leave it out,
 and their λ is half of `strength` here:
 
-    published as                                               strength
-    van de Ven's EWC and online EWC, λ/2 · Σ F (θ − θ*)²        λ  (online EWC: γλ, for he decays once more in the penalty)
-    van de Ven's SI, c · Σ Ω (θ − θ*)²                         2c
-    Hsu et al. 2018: L2, EWC, online EWC, SI, λ · Σ F (θ − θ*)²  2λ
-    Hsu et al. 2018: MAS, Ω from the mean over k outputs       2λ/k
-    Mammoth's online EWC, Avalanche's RWalk, λ · Σ F (θ − θ*)²  2λ
-    Aljundi et al. 2018: MAS, gradient 2λ Ω (θ − θ*)           2λ
+    published as                                                   strength
+    van de Ven: EWC, λ/2 · Σ F (θ − θ*)²                           λ
+    van de Ven: online EWC, the same with γF in the penalty        γλ
+    van de Ven: SI, c · Σ Ω (θ − θ*)²                              2c
+    Hsu et al. 2018: L2, EWC, online EWC, SI, λ · Σ F (θ − θ*)²    2λ
+    Hsu et al. 2018: MAS, Ω of the mean over k outputs             2λ/k
+    Mammoth: online EWC, Avalanche: RWalk, λ · Σ F (θ − θ*)²       2λ
+    Aljundi et al. 2018: MAS, its gradient 2λ Ω (θ − θ*)           2λ
 
 Good strengths differ by orders of magnitude between networks, estimators and scenarios: sweep them.
 """
@@ -78,9 +79,8 @@ class Anchor(Memory):
 class L2(Anchor):
     """Hold all weights alike near their values at the end of the last task: F = 1 after the first task, 0 before.
 
-    The plain alternative to EWC and its relatives (Hsu et al. 2018, "Re-evaluating Continual Learning Scenarios", whose
-    strength for task-incremental Split-MNIST is the default; Smith et al. 2023, "A Closer Look at Rehearsal-Free
-    Continual Learning").
+    The plain alternative to EWC (Hsu et al. 2018, "Re-evaluating Continual Learning Scenarios", whose strength for
+    task-incremental Split-MNIST is the default; Smith et al. 2023, "A Closer Look at Rehearsal-Free Continual Learning").
     """
 
     strength: Number = number(0.02)
@@ -100,7 +100,7 @@ class EWC(Anchor):
     catastrophic forgetting in neural networks", equation 3).
 
     Args:
-        strength: λ; the default is Hsu's for task- and domain-incremental Split-MNIST.
+        strength: λ; the default is Hsu's for task- and domain-incremental Split-MNIST (with labels 'argmax').
         where: what is held.
         labels: the estimator of the Fisher information F_k, see `fisher`.
         samples: examples it is estimated from; None takes the whole task.
@@ -133,13 +133,13 @@ class OnlineEWC(EWC):
 
         F ← γ F + F_k,   θ* ← θ_k
 
-    (Schwarz et al. 2018, "Progress & Compress", section 4; the decay is applied once, as Hsu et al. and Mammoth do).
+    (Schwarz et al. 2018, "Progress & Compress"; the decay is applied once, as Hsu et al. and Mammoth do).
 
     Args:
         strength: λ; the default is Hsu's for task-incremental Split-MNIST.
         where: what is held.
-        decay: γ, what remains of the older importances; 1 forgets none (Hsu et al. 2018).
         labels, samples: the estimator of the Fisher information, as in `EWC`.
+        decay: γ, what remains of the older importances; 1 forgets none (Hsu et al. 2018).
     """
 
     strength: Number = number(800.0)

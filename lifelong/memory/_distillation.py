@@ -35,7 +35,7 @@ class LwF(Memory):
 
     Args:
         strength: λ; 0 is plain fine-tuning.
-        temperature: T (Li and Hoiem, section 3: 2).
+        temperature: T (Li and Hoiem: 2).
         classes: what the softmax runs over. 'old': the classes met before the last task's end, as one; 'heads': the same,
             task by task, summed over the tasks (Li and Hoiem, where the task is known); 'all': every output, met or not.
         mix: how the losses are put together: 'sum' L + penalty, 'by_task' L/k + (1 − 1/k) · penalty in the k-th task.

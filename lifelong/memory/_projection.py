@@ -26,7 +26,7 @@ class AGEM(Memory):
     """Averaged gradient episodic memory: never step against the mean gradient r of remembered examples.
 
     g ← g − λ · (g·r / r·r) r   where g·r < 0   (Chaudhry et al. 2019, "Efficient Lifelong Learning with A-GEM",
-    equation 11).
+    section 4).
 
     Args:
         capacity: examples remembered.
@@ -109,7 +109,7 @@ class GEM(Memory):
 
     g̃ = argmin ½‖g̃ − g‖²  subject to  g̃·r_k ≥ 0  for the gradient r_k on what is remembered of each finished task k; solved
     in its dual, g̃ = g + Σ_k v_k r_k with v ≥ margin (Lopez-Paz and Ranzato 2017, "Gradient Episodic Memory for Continual
-    Learning", equations 8 to 12; a positive margin, as in their code, bends the step further towards the past).
+    Learning", section 3; a positive margin, as in their code, bends the step further towards the past).
 
     When a task ends, `per_task` of its examples are drawn uniformly and remembered from then on, as Hsu et al. 2018 and
     Avalanche do; the paper keeps the last ones met in the stream. Needs to be told of the ends of tasks. Every step costs
@@ -118,7 +118,7 @@ class GEM(Memory):
     Args:
         per_task: examples remembered of a task.
         tasks: tasks remembered; when there are more, the oldest gives way.
-        margin: the least v_k of a conflict (paper, section 5, and Hsu: 0.5).
+        margin: the least v_k of a conflict (0.5 in the authors' scripts and with Hsu).
         strength: the share of the way from g to g̃ that is gone: 1 in the paper, 0 is plain fine-tuning.
     """
 

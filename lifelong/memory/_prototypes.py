@@ -162,9 +162,9 @@ class ICaRL(Memory):
     """Keep the examples that stand best for each class, rehearse them, hold on to old outputs, answer by their means.
 
     At the end of a task each of its classes gets `capacity / classes met` exemplars, chosen by `herd` on unit-length
-    features; older classes keep the first so many of theirs. Answers are those of the nearest mean of exemplars. In
-    between, with h the logits, o those of the model at the end of the last task, σ the logistic function, the sum over
-    current and replayed examples as one batch and BCE(h, z) = −z·log σ(h) − (1−z)·log(1−σ(h)),
+    features; older classes keep the first so many of theirs. Answers are those of the nearest mean of exemplars. What
+    is descended, over current and replayed examples as one batch, with h the logits, o those of the model at the end of
+    the last task, σ the logistic function and BCE(h, z) = −z·log σ(h) − (1−z)·log(1−σ(h)), is
 
         'binary':   mean over x of  Σ_{c new} BCE(h_c, 1[c = y]) + α Σ_{c old} T²·BCE(h_c/T, σ(o_c/T)),
         'learner':  mean over x of  the learner's own loss       + α Σ_{c old} T²·BCE(h_c/T, σ(o_c/T)).

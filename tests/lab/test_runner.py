@@ -156,7 +156,7 @@ def test_force_lives_again_what_is_chosen(whole, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "at", [("finetune", "living", 24), ("replay", "tuning", 24), ("replay", "living", 24), ("joint", "living", 48)]
+    "at", [("finetune", "living", 24), ("replay", "tuning", 24), ("replay", "living", 24), ("joint", "living", 24)]
 )
 def test_an_interrupted_run_goes_on_to_the_same_results(whole, tmp_path, at):
     with pytest.raises(Interrupted):
@@ -173,7 +173,6 @@ def test_an_interrupted_run_goes_on_to_the_same_results(whole, tmp_path, at):
 def test_ctrl_c_in_the_main_thread_stops_all_arms(whole, tmp_path):
     with pytest.raises(Interrupted):
         run(SMALL, out=tmp_path, news=News(("finetune", "living", 24), press_ctrl_c))
-    assert [path.name.split(".")[0] for path in tmp_path.rglob("unfinished/finetune.*")] == ["finetune"]
     assert not list(tmp_path.rglob("replay.nc"))
     assert_same_lives(run(SMALL, out=tmp_path), whole)
 

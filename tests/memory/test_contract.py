@@ -87,41 +87,48 @@ def net(key):
     return MLP(inputs=3, outputs=OUTPUTS, width=4, depth=1, activation=jnp.tanh, key=key)
 
 
-def examples(n, key):
-    x = jax.random.normal(key, (n, 3))
-    y = (x[:, 0] > 0).astype(jnp.int32)
-    return Batch(x, y, jnp.zeros(n, jnp.int32), jnp.ones(n).at[-1].set(0.0))
+def examples(n, seed=0):
+    """Examples of two classes, every fifth of them padding."""
+    x = np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32)
+    leaves = (x, (x[:, 0] > 0).astype(np.int32), np.zeros(n, np.int32), np.float32(np.arange(n) % 5 < 4))
+    return Batch(*(jnp.asarray(leaf) for leaf in leaves))
+
+
+def parted(batch, *shape):
+    return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), batch)
 
 
 def loss(model, batch, feedback=None):
     return (feedback or CrossEntropy())(model, batch, key=jax.random.key(0))[0]
 
 
-def live(memory, key):
+def live(memory, key, lessons, tasks, asked):
     """Return the states at birth and after two tasks of three steps, and the answers after each task.
 
     A scan refuses a state that changes structure, shape or type from one step, or one task, to the next.
     """
     learner = GradientLearner(Recipe(net), optimizer=Recipe(optax.sgd, learning_rate=0.1), memory=memory)
-    for_model, for_memory, for_life = jax.random.split(key, 3)
-    model = net(for_model)
-    m = memory.init(model, examples(BATCH, for_memory), key=for_memory)
+    like = jax.tree.map(lambda leaf: leaf[0, 0], lessons)
+    model, m = net(key), memory.init(net(key), like, key=key)
     born = GradientState(model, optax.sgd(0.1).init(model), m, jnp.ones(OUTPUTS, bool))
 
-    def step(state, key):
-        return learner.learn(state, examples(BATCH, key), key=key)[0], None
+    def step(state, lesson_and_key):
+        lesson, k = lesson_and_key
+        return learner.learn(state, lesson, key=k)[0], None
 
-    def task(state, key):
-        state, _ = jax.lax.scan(step, state, jax.random.split(key, 3))
-        model, m = memory.consolidate(state.memory, state.model, Sheets(examples(12, key)), loss, key=key)
-        answers = memory.answer(m, model, examples(7, key).x)
-        return GradientState(model, state.optimizer, m, state.seen), answers
+    def task(state, parts):
+        lessons, whole, keys = parts
+        state, _ = jax.lax.scan(step, state, (lessons, keys))
+        model, m = memory.consolidate(state.memory, state.model, Sheets(whole), loss, key=keys[0])
+        return GradientState(model, state.optimizer, m, state.seen), memory.answer(m, model, asked)
 
-    grown, answers = jax.lax.scan(task, born, jax.random.split(for_life, 2))
+    keys = jax.random.split(key, (2, 3))
+    grown, answers = jax.lax.scan(task, born, (lessons, tasks, keys))
     return born, grown, answers
 
 
-vmapped = eqx.filter_vmap(live, in_axes=(None, 0))
+DATA = (parted(examples(30, seed=1), 2, 3, BATCH), parted(examples(24, seed=2), 2, 12), examples(7, seed=3).x)
+vmapped = eqx.filter_vmap(live, in_axes=(None, 0, None, None, None))
 run = eqx.filter_jit(vmapped)
 KEYS = jax.random.split(jax.random.key(0), 2)
 
@@ -130,7 +137,7 @@ KEYS = jax.random.split(jax.random.key(0), 2)
 def test_its_state_keeps_its_structure_in_any_company(name):
     """Under scan and vmap; before another memory, after it, and beside another of its kind. Traced only."""
     company = chain(MEMORIES[name], Replay(8, 3, logits=0.5), MEMORIES[name])
-    born, grown, answers = eqx.filter_eval_shape(vmapped, company, KEYS)
+    born, grown, answers = eqx.filter_eval_shape(vmapped, company, KEYS, *DATA)
     assert jax.tree.structure(born) == jax.tree.structure(grown)
     assert answers.shape == (2, 2, 7, OUTPUTS)
 
@@ -139,7 +146,7 @@ def test_its_state_keeps_its_structure_in_any_company(name):
 def test_it_lives_without_nan(family):
     """One compiled life a family, its members chained."""
     members = FAMILIES[family]
-    born, grown, answers = run(chain(*members.values()), KEYS)
+    born, grown, answers = run(chain(*members.values()), KEYS, *DATA)
     assert all(np.isfinite(leaf).all() for leaf in numbers_in((grown.model, answers)))
     assert all((a != b).any() for a, b in zip(numbers_in(born.model), numbers_in(grown.model), strict=True))
     for name, m in zip(members, grown.memory, strict=True):
@@ -152,7 +159,7 @@ def numbers_in(tree):
 
 def test_all_of_them_go_together():
     everything = chain(*MEMORIES.values())
-    _, grown, answers = eqx.filter_eval_shape(live, everything, jax.random.key(0))
+    _, grown, answers = eqx.filter_eval_shape(live, everything, jax.random.key(0), *DATA)
     assert len(grown.memory) == len(MEMORIES)
     assert answers.shape == (2, 7, OUTPUTS)
     assert everything.consolidates and everything.answers
@@ -163,10 +170,10 @@ IDLE = [name for name, memory in MEMORIES.items() if not memory.consolidates]
 
 @pytest.mark.parametrize("name", IDLE)
 def test_no_program_is_compiled_for_the_end_of_a_task_only_where_nothing_would_happen(name):
-    memory, batch = MEMORIES[name], examples(BATCH, jax.random.key(1))
+    memory, batch = MEMORIES[name], examples(BATCH)
     model = net(jax.random.key(0))
     m = eqx.filter_jit(memory.init)(model, batch, key=jax.random.key(2))
-    after, same = memory.consolidate(m, model, Sheets(examples(12, jax.random.key(3))), loss, key=jax.random.key(4))
+    after, same = memory.consolidate(m, model, Sheets(examples(12)), loss, key=jax.random.key(4))
     assert after is model
     if not isinstance(memory, Replay):  # it counts tasks, which only the 'by_task' mix looks at
         assert same is m
@@ -175,7 +182,7 @@ def test_no_program_is_compiled_for_the_end_of_a_task_only_where_nothing_would_h
 @jax.jit
 def met_once(key):
     """Return the states of a memory alone and at the head of a chain, after one batch."""
-    memory, model, batch = Replay(20, 8), net(key), examples(20, key)
+    memory, model, batch = Replay(20, 8), net(key), examples(20)
     states = []
     for m in (memory, chain(memory, memory)):
         state = m.init(model, batch, key=key)
