@@ -12,7 +12,7 @@ from ._options import Command, Out, option
 from ._output import facts, show, show_json, table
 
 if TYPE_CHECKING:
-    from lifelong.lab import Claim, Study
+    from lifelong.lab import Claim, Control, Study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,11 +154,12 @@ def _study_tables(study: "Study") -> list[Any]:
             "question": study.question,
             "tested": claim_in_words(study.claim),
             "besides": "; ".join(claim_in_words(claim) for claim in study.secondary),
+            "controls": "; ".join(_control_in_words(control) for control in study.controls),
             "tuning seeds": ", ".join(map(str, study.tuning_seeds)),
             "simplified": study.simplified,
         }
     )
-    return [declared, "", table(("arm", "role", "tuned", "note"), arms), table(("setting", *budgets), settings)]
+    return [declared, "", table(("arm", "role", "tuned", "note"), arms), "", table(("setting", *budgets), settings)]
 
 
 def claim_in_words(claim: "Claim") -> str:
@@ -167,6 +168,13 @@ def claim_in_words(claim: "Claim") -> str:
     least = f" by at least {claim.by:g}" if claim.by else ""
     knockout = f", and than the knock-out {claim.knockout}" if claim.knockout else ""
     return f"{claim.on} of {claim.better} is {direction} than that of {claim.than}{least}{knockout}"
+
+
+def _control_in_words(control: "Control") -> str:
+    """Return a declared sanity condition in words."""
+    conditions = {"above that of": control.above, "at least": control.at_least, "at most": control.at_most}
+    found = " and ".join(f"{words} {bound}" for words, bound in conditions.items() if bound is not None)
+    return f"{control.on} of {control.arm} is {found}" + (f" ({control.because})" if control.because else "")
 
 
 def _grid(tune: Any) -> str:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 WIDTH = 100
 """Columns of a table, unless the terminal has fewer."""
 
+FIXED = 32
+"""Characters up to which a column of a table is never wrapped."""
+
 
 def show(*parts: "RenderableType") -> None:
     """Print tables and paragraphs."""
@@ -38,7 +41,7 @@ def say(text: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Collection[str] = ()) -> "Table":
-    """Return a table; the columns named in `numbers` are aligned to the right, the last one may wrap."""
+    """Return a table; columns in `numbers` are aligned to the right, the last one and wide ones may wrap."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -46,10 +49,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Collec
     cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style="bold")
     for column, texts in zip(columns, zip(columns, *cells, strict=True), strict=True):
-        last = column == columns[-1]
-        width = None if last else max(map(len, texts))  # given, since rich measures slowly
-        side = "right" if column in numbers else "left"
-        made.add_column(column, justify=side, no_wrap=not last, width=width, overflow="fold")
+        width, side = max(map(len, texts)), "right" if column in numbers else "left"
+        fixed = width <= FIXED and column != columns[-1]  # rich measures slowly, so it is told what is known
+        made.add_column(column, justify=side, no_wrap=fixed, width=width if fixed else None, overflow="fold")
     for row in cells:
         made.add_row(*map(Text, row))
     return made

@@ -105,7 +105,7 @@ def _grid(run: Run) -> tuple[list[str], list[list[str]]]:
 
 
 def _titled(measure: str, unit: Unit) -> str:
-    return spoken(measure) + ("," + unit.mark if unit.percent else "")
+    return spoken(measure) + unit.mark
 
 
 def _cost(row: ArmRow) -> str:

@@ -23,7 +23,7 @@ class Recency(Teacher):
 
     so exponent = 1, rate = 0 is the power law of human environments (Anderson and Schooler 1991), exponent = 0, rate > 0
     is exponential forgetting of the environment, both 0 uniform, a large rate the last task only, and a negative
-    exponent time reversed. The rest, and all of the first phase, is the phase's own task.
+    exponent time reversed. The rest, and all of the first phase, is the phase's own task; the last phase has no end.
 
     Args:
         tasks: how many tasks, and phases.
@@ -55,9 +55,10 @@ class Recency(Teacher):
     def ask(self, plan, *, key: PRNGKeyArray) -> tuple[Mixture, tuple[Int[Array, ""], Float[Array, " tasks"]]]:
         """Return the mixture of this moment (of a single task in the 'encounter' form)."""
         clock, met = plan
-        phase = clock // self.steps
+        phase = jnp.minimum(clock // self.steps, self.tasks - 1)
         if self.form == "quantity":
-            return Mixture(self.weights(phase, phase - jnp.arange(self.tasks))), (clock + 1, met)
+            lag = (phase - jnp.arange(self.tasks)).astype(jnp.float32)
+            return Mixture(self.weights(phase, lag)), (clock + 1, met)
         lag = jnp.maximum((clock - met) / self.steps, 1 / self.steps)
         task = jax.random.categorical(key, jnp.log(self.weights(phase, lag)))
         return Mixture(jax.nn.one_hot(task, self.tasks)), (clock + 1, met.at[task].set(clock))

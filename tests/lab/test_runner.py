@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -182,13 +183,13 @@ def press_ctrl_c(at):
     time.sleep(0.2)
 
 
-def test_an_unfinished_life_of_other_seeds_is_not_in_the_way(tmp_path):
+def test_an_unfinished_life_of_other_seeds_is_not_in_the_way(whole, tmp_path):
+    folder = shutil.copytree(whole.store.folder, tmp_path / "uer" / whole.store.folder.name)
     with pytest.raises(Interrupted):
-        run(SMALL, arms=["finetune"], out=tmp_path, news=News(("finetune", "living", 24), stop))
-    (saved,) = tmp_path.rglob("unfinished/*")
-    alone = run(SMALL, changes={"seeds": 1}, arms=["finetune"], out=tmp_path)
-    assert alone.lives["finetune"].seed.values.tolist() == [0]
-    assert saved.exists()
+        run(SMALL, changes={"seeds": 4}, arms=["finetune"], out=tmp_path, news=News(("finetune", "living", 24), stop))
+    (folder / "finetune.nc").unlink()
+    assert_same_lives(run(SMALL, out=tmp_path), whole)
+    assert len(list(folder.glob("unfinished/finetune.living.*"))) == 1
 
 
 def test_a_fault_of_one_arm_is_the_fault_of_the_run(tmp_path):

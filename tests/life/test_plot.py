@@ -1,5 +1,4 @@
 import re
-import subprocess
 import sys
 from xml.etree import ElementTree
 
@@ -190,10 +189,10 @@ def test_a_picture_is_the_same_each_time_it_is_drawn():
     assert life(seeds=2).plot.curves()._repr_html_() == life(seeds=2).plot.curves()._repr_html_()
 
 
-def test_pictures_can_be_saved_and_leave_pyplot_alone(tmp_path):
+def test_pictures_can_be_saved_and_need_no_pyplot(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     picture = life(seeds=2).plot.curves()
     assert isinstance(picture, Picture)
     picture.savefig(tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
-    program = "import sys, lifelong.life._plot; sys.exit('matplotlib.pyplot' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    assert len(life(seeds=2)._repr_html_()) > 1000
