@@ -77,8 +77,8 @@ def _jaxlib() -> str:
     if spec is None or spec.origin is None:
         return "none"
     beside = os.listdir(os.path.dirname(os.path.dirname(spec.origin)))
-    names = [name for name in beside if name.startswith("jaxlib-") and name.endswith("-info")]
-    return names[0].split("-")[1] if names else "an unknown version"
+    names = [name for name in beside if name.startswith("jaxlib-") and name.endswith(".dist-info")]
+    return names[0].split("-")[1].removesuffix(".dist") if names else "an unknown version"
 
 
 def _backend_is_running() -> bool:
