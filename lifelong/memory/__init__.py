@@ -15,6 +15,7 @@ from ._base import chain as chain
 from ._buffer import Buffer as Buffer
 from ._buffer import Policy as Policy
 from ._distillation import LwF as LwF
+from ._generative import GenerativeReplay as GenerativeReplay
 from ._greedy import GDumb as GDumb
 from ._importance import fisher as fisher
 from ._importance import sensitivity as sensitivity

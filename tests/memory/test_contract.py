@@ -17,6 +17,7 @@ from lifelong.memory import (
     MAS,
     SI,
     GDumb,
+    GenerativeReplay,
     ICaRL,
     LwF,
     NearestMean,
@@ -30,11 +31,12 @@ from lifelong.memory import (
     refresh,
     sam,
 )
-from lifelong.nets import MLP
+from lifelong.nets import MLP, VAE
 from lifelong.recipe import Recipe
 from lifelong.worlds import Batch, Pages
 
 OUTPUTS, BATCH = 4, 5
+DREAMS = Recipe(VAE, latent=2, width=4, depth=1, likelihood="gaussian")
 
 FAMILIES = {
     "rehearsal": {
@@ -63,6 +65,10 @@ FAMILIES = {
         "si": SI(0.1),
         "mas": MAS(0.1),
         "rwalk": RWalk(0.1),
+    },
+    "generators": {
+        "generative replay": GenerativeReplay(DREAMS, batch=3),
+        "generative replay, distilled": GenerativeReplay(DREAMS, batch=3, targets="soft", share=0.5),
     },
     "distillation and projection": {
         "lwf": LwF(),
