@@ -19,6 +19,7 @@ from ._generative import GenerativeReplay as GenerativeReplay
 from ._greedy import GDumb as GDumb
 from ._importance import fisher as fisher
 from ._importance import sensitivity as sensitivity
+from ._interference import MIR as MIR
 from ._perturb import Perturb as Perturb
 from ._perturb import random_perturbation as random_perturbation
 from ._perturb import refresh as refresh

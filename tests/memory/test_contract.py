@@ -15,6 +15,7 @@ from lifelong.memory import (
     GEM,
     L2,
     MAS,
+    MIR,
     SI,
     GDumb,
     GenerativeReplay,
@@ -43,6 +44,7 @@ FAMILIES = {
         "er": Replay(8, 3, mix="concatenate"),
         "der++": Replay(8, 3, logits=0.5, policy="balanced"),
         "er by task": Replay(8, 3, policy="greedy", mix="by_task"),
+        "mir": MIR(8, 2, 5),
     },
     "perturbations": {
         "nothing": Nothing(),
