@@ -11,6 +11,9 @@ from ._lifelong_metrics import assess as assess
 from ._lifetime_log import LifetimeLog as LifetimeLog
 from ._lifetime_log import preprocess as preprocess
 from ._lifetime_log import scripted_log as scripted_log
+from ._plasticity import Plasticity as Plasticity
+from ._plasticity import effective_rank as effective_rank
+from ._plasticity import srank as srank
 from ._statistics import Effect as Effect
 from ._statistics import Interval as Interval
 from ._statistics import benjamini_hochberg as benjamini_hochberg
