@@ -22,8 +22,9 @@ def number(default: float) -> Any:
 class Recipe(eqx.Module):
     """A callable with its configuration: `Recipe(optax.sgd, learning_rate=0.05)()`, `Recipe(MLP, width=64)(key=key)`.
 
-    Floats (and arrays) become array leaves, so they can be swept by `vmap` without compiling again; everything else
-    is static. Two recipes of the same function and settings are equal, so compiled programs are shared between them.
+    Floats (and arrays) become array leaves, so they can be swept by `vmap` without compiling again, as can those of a
+    component or another recipe given as a setting; everything else is static. Two recipes of the same function and
+    settings are equal, so compiled programs are shared between them.
     Raises BadInput for a setting that cannot be hashed, such as a list.
     """
 
@@ -45,11 +46,13 @@ class Recipe(eqx.Module):
 
 
 def _is_number(value: Any) -> bool:
-    return eqx.is_array(value) or isinstance(value, float | np.floating | np.ndarray)
+    return eqx.is_array(value) or isinstance(value, float | np.floating | np.ndarray | eqx.Module)
 
 
-def _leaf(value: Any) -> Array:
-    """Return floats as float32; whole numbers, truth values and keys stay what they are."""
+def _leaf(value: Any) -> Any:
+    """Return floats as float32; whole numbers, truth values, keys and components stay what they are."""
+    if isinstance(value, eqx.Module):
+        return value
     value = jnp.asarray(value)
     return value.astype(jnp.float32) if jnp.issubdtype(value.dtype, jnp.floating) else value
 

@@ -71,3 +71,11 @@ def test_a_setting_that_cannot_be_compared_is_refused_with_its_name(setting):
     """A list would only fail later, inside JAX, with a message about hashing."""
     with pytest.raises(ValueError, match="'by'"):
         Recipe(power, by=setting)
+
+
+def test_a_recipe_may_take_another_whose_numbers_stay_leaves():
+    outer = Recipe(lambda base, inner: inner(base)[0] + 1.0, inner=Recipe(power, by=2, shift=0.5))
+    assert outer(3.0) == 10.5
+    assert [float(leaf) for leaf in jax.tree.leaves(outer)] == [0.5]
+    swept = jax.vmap(lambda shift: jax.tree.map(lambda _: shift, outer)(3.0))(jnp.asarray([0.0, 1.0]))
+    np.testing.assert_array_equal(swept, [10.0, 11.0])

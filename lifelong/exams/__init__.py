@@ -2,6 +2,8 @@
 
 from ._accuracy import Accuracy as Accuracy
 from ._bias import Bias as Bias
+from ._confusion import Closeness as Closeness
+from ._confusion import Confusion as Confusion
 from ._exam import Exam as Exam
 from ._exam import Several as Several
 from ._exam import several as several
