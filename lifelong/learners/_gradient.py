@@ -151,6 +151,16 @@ class GradientLearner(Learner):
         active = allowed & state.seen
         return jnp.where(active | (allowed & ~active.any(-1, keepdims=True)), logits, FORBIDDEN)
 
+    def examinee(self) -> "GradientLearner":
+        """Return the learner without feedback and optimizer, and without memory unless that answers."""
+        memory = self.memory if self.memory.answers else Nothing()
+        return GradientLearner(self.model, optimizer=Recipe(optax.identity), memory=memory, batch=self.batch)
+
+    def examined(self, state: GradientState) -> GradientState:
+        """Return model, classes seen, and the memory's state if it answers."""
+        kept = (None, state.memory if self.memory.answers else None)
+        return eqx.tree_at(lambda s: (s.optimizer, s.memory), state, kept, is_leaf=lambda node: node is None)
+
     def consolidate(self, state: GradientState, world: World, lesson: Any, *, key: PRNGKeyArray) -> GradientState:
         """Let the memory review the finished task; reset the optimizer where asked for."""
         model, m, optimizer = state.model, state.memory, state.optimizer
