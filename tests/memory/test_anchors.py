@@ -14,8 +14,9 @@ from lifelong.feedback import CrossEntropy
 from lifelong.learners import GradientLearner
 from lifelong.life import live, silent
 from lifelong.memory import Nothing, Step, chain
-from lifelong.memory._anchors import EWC, L2, MAS, SI, OnlineEWC, RWalk
+from lifelong.memory._anchors import EWC, L2, MAS, SI, OnlineEWC
 from lifelong.memory._importance import fisher, sensitivity
+from lifelong.memory._walk import RWalk
 from lifelong.nets import MLP
 from lifelong.recipe import Recipe
 from lifelong.teachers import OneByOne
