@@ -95,6 +95,10 @@ class Replay(Memory):
                 f"policy must be one of {', '.join(POLICIES)} and mix one of {', '.join(get_args(Mix))}; "
                 f"they are '{policy}' and '{mix}'"
             )
+        if not 0.0 <= share <= 1.0:
+            raise BadInput(f"the share of a batch that is replayed must lie between 0 and 1, and it is {share}")
+        if mix == "blend" and feedback is not None:
+            raise BadInput("a blended batch has one loss, the learner's: replay cannot have a feedback of its own")
         if tasks is not None and not (policy == "by_task" and 1 <= tasks <= capacity):
             raise BadInput(f"room is reserved for 1 … capacity tasks by the policy 'by_task', not tasks={tasks}")
         self.capacity, self.batch, self.policy, self.mix, self.feedback = capacity, batch, policy, mix, feedback

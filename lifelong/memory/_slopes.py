@@ -73,7 +73,8 @@ class _Shadow(eqx.Module):
 
     def __call__(self, x: Float[Array, " inputs"]) -> Float[Array, " outputs"]:
         seen = self.measure.of(jax.lax.stop_gradient(x))
-        return self.layer(x) + _measured(self.measure.of, self.shadow(seen))
+        measured: Array = _measured(self.measure.of, self.shadow(seen))
+        return self.layer(x) + measured
 
 
 def _layer_by_layer(
