@@ -124,14 +124,17 @@ class GradientLearner(Learner):
         for_recall, for_perturb, for_loss, for_keep = jax.random.split(key, 4)
         memory, m = self.memory, state.memory
         seen = state.seen.at[experience.y].max(experience.weight > 0)
-        batch, loss = _among(experience, seen), self._loss(seen, for_loss)
         recalled = memory.recall(m, key=for_recall)
+        batch, loss = _among(memory.blend(m, experience, recalled), seen), self._loss(seen, for_loss)
         point, base = memory.perturb(m, state.model, batch, recalled, loss, key=for_perturb)
 
         @eqx.filter_grad(has_aux=True)
         def gradient_of(model: PyTree) -> tuple[Float[Array, ""], Info]:
             value, info = self.feedback(model, batch, key=for_loss)
-            return memory.weigh(m, batch, recalled) * value + memory.penalty(m, model, batch, recalled, loss), info
+            weight = memory.weigh(m, batch, recalled)
+            unused = isinstance(weight, float) and weight == 0.0
+            value = jax.lax.stop_gradient(value) if unused else value
+            return weight * value + memory.penalty(m, model, batch, recalled, loss), info
 
         gradient, info = gradient_of(point)
         shaped = memory.shape(m, gradient, point, recalled, loss)

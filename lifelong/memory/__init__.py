@@ -5,7 +5,6 @@ from ._anchors import L2 as L2
 from ._anchors import MAS as MAS
 from ._anchors import SI as SI
 from ._anchors import OnlineEWC as OnlineEWC
-from ._anchors import RWalk as RWalk
 from ._base import Chain as Chain
 from ._base import Loss as Loss
 from ._base import Memory as Memory
@@ -27,3 +26,4 @@ from ._projection import GEM as GEM
 from ._prototypes import ICaRL as ICaRL
 from ._prototypes import NearestMean as NearestMean
 from ._replay import Replay as Replay
+from ._walk import RWalk as RWalk
