@@ -27,3 +27,10 @@ from ._projection import GEM as GEM
 from ._prototypes import ICaRL as ICaRL
 from ._prototypes import NearestMean as NearestMean
 from ._replay import Replay as Replay
+from ._unlearning import NPO as NPO
+from ._unlearning import GradientAscent as GradientAscent
+from ._unlearning import GradientUnlearner as GradientUnlearner
+from ._unlearning import RandomLabels as RandomLabels
+from ._unlearning import Retrain as Retrain
+from ._unlearning import SimNPO as SimNPO
+from ._unlearning import Unlearner as Unlearner
