@@ -11,6 +11,10 @@ from ._lifelong_metrics import assess as assess
 from ._lifetime_log import LifetimeLog as LifetimeLog
 from ._lifetime_log import preprocess as preprocess
 from ._lifetime_log import scripted_log as scripted_log
+from ._requests import forgotten_accuracy as forgotten_accuracy
+from ._requests import relapse as relapse
+from ._requests import retained_accuracy as retained_accuracy
+from ._requests import spill as spill
 from ._statistics import Effect as Effect
 from ._statistics import Interval as Interval
 from ._statistics import benjamini_hochberg as benjamini_hochberg

@@ -13,9 +13,12 @@ from ._base import Nothing as Nothing
 from ._base import Step as Step
 from ._base import chain as chain
 from ._buffer import Buffer as Buffer
+from ._buffer import Gone as Gone
 from ._buffer import Policy as Policy
 from ._distillation import LwF as LwF
 from ._greedy import GDumb as GDumb
+from ._hypernetworks import NoiseAlignment as NoiseAlignment
+from ._hypernetworks import OutputPreservation as OutputPreservation
 from ._importance import fisher as fisher
 from ._importance import sensitivity as sensitivity
 from ._perturb import Perturb as Perturb
