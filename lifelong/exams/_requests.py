@@ -42,7 +42,7 @@ def spill(record: Record, requests: str) -> Values:
     """
     record, read = _checked(record, requests)
     changes = [
-        np.abs(record[..., r, sorted(kept)] - record[..., r - 1, sorted(kept)]).sum(-1)
+        np.abs(record[..., r, sorted(kept)] - record[..., r - 1, sorted(kept)]).sum(-1, keepdims=True)
         for r, kept in enumerate(_kept(read[: r + 1]) for r in range(len(read)))
         if read[r][1]
     ]
@@ -56,7 +56,7 @@ def relapse(record: Record, requests: str) -> Values:
     """
     record, read = _checked(record, requests)
     rises = [
-        record[..., later, task].max(-1) - record[..., r, task]
+        record[..., later, task].max(-1, keepdims=True) - record[..., [r], task]
         for r, (task, unlearned) in enumerate(read)
         if unlearned and (later := _until_learned(read, r))
     ]
@@ -88,7 +88,7 @@ def _checked(record: Record, requests: str) -> tuple[np.ndarray, list[tuple[int,
 
 
 def _mean_of(parts: list[np.ndarray], record: np.ndarray) -> np.ndarray:
-    return _mean(np.stack(parts, -1)) if parts else np.full(record.shape[:-2], np.nan)
+    return _mean(np.concatenate([record[..., -1, :0], *parts], -1))
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

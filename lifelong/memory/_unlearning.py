@@ -91,10 +91,10 @@ class GradientUnlearner(Unlearner):
         seeds = jax.random.bits(for_draws, (2,), jnp.uint32)
 
         def total(now: PyTree, i: Int[Array, ""]) -> Float[Array, ""]:
-            gone = _turn(forget, i, self.batch, seeds[0])
+            gone = turn_of(forget, i, self.batch, seeds[0])
             value = self.objective(now, model, gone, loss, key=jax.random.fold_in(for_steps, i))
             if retain is not None:
-                value += self.retention * loss(now, _turn(retain, i, self.batch, seeds[1]))
+                value += self.retention * loss(now, turn_of(retain, i, self.batch, seeds[1]))
             return jnp.asarray(value + self.protection(now, model, gone), jnp.float32)
 
         return descended(model, total, self.optimizer, self.steps)
@@ -214,7 +214,7 @@ class Retrain(Unlearner):
         seed = jax.random.bits(for_draws, (), jnp.uint32)
 
         def total(now: PyTree, i: Int[Array, ""]) -> Float[Array, ""]:
-            return loss(now, _turn(retain, i, self.batch, seed))
+            return loss(now, turn_of(retain, i, self.batch, seed))
 
         return descended(self.model(key=for_model), total, self.optimizer, self.steps)
 
@@ -255,7 +255,7 @@ def losses(loss: Loss, model: PyTree, batch: Batch) -> Float[Array, " n"]:
     return jax.vmap(lambda one: loss(model, one))(alone)
 
 
-def _turn(batch: Batch, turn: Int[Array, ""], n: int, seed: UInt[Array, ""]) -> Batch:
+def turn_of(batch: Batch, turn: Int[Array, ""], n: int, seed: UInt[Array, ""]) -> Batch:
     """Return the `turn`-th `n` rows of shuffled passes through a batch, the whole of it where it is smaller."""
     size = len(batch)
     if n >= size:

@@ -10,7 +10,7 @@ import pytest
 from lifelong.errors import BadInput
 from lifelong.feedback import CrossEntropy
 from lifelong.memory import NPO, GradientAscent, GradientUnlearner, RandomLabels, Retrain, SimNPO
-from lifelong.memory._unlearning import _turn, losses
+from lifelong.memory._unlearning import losses, turn_of
 from lifelong.nets import MLP
 from lifelong.recipe import Recipe
 from lifelong.worlds import Batch
@@ -169,7 +169,7 @@ def test_vmapped_is_looped(learned):
 
 
 def test_every_example_comes_once_before_any_comes_twice():
-    turns = [_turn(RETAIN, jnp.int32(i), 20, jnp.uint32(5)).x for i in range(6)]
+    turns = [turn_of(RETAIN, jnp.int32(i), 20, jnp.uint32(5)).x for i in range(6)]
     passes = np.asarray(jnp.concatenate(turns)).reshape(2, 60, 3)
     for rows in passes:
         np.testing.assert_array_equal(np.unique(rows, axis=0), np.unique(RETAIN.x, axis=0))
