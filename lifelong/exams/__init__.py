@@ -25,6 +25,9 @@ from ._requests import forgotten_accuracy as forgotten_accuracy
 from ._requests import relapse as relapse
 from ._requests import retained_accuracy as retained_accuracy
 from ._requests import spill as spill
+from ._plasticity import Plasticity as Plasticity
+from ._plasticity import effective_rank as effective_rank
+from ._plasticity import srank as srank
 from ._statistics import Effect as Effect
 from ._statistics import Interval as Interval
 from ._statistics import benjamini_hochberg as benjamini_hochberg

@@ -10,12 +10,12 @@ import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from lifelong.errors import BadInput, Mismatch
-from lifelong.feedback import FORBIDDEN, CrossEntropy, Feedback, Info
+from lifelong.feedback import CrossEntropy, Feedback, Info
 from lifelong.memory import Loss, Memory, Nothing, Step
 from lifelong.recipe import Recipe
 from lifelong.worlds import Batch, Lesson, Mixture, Pages, World
 
-from ._learner import Learner
+from ._learner import Learner, answerable, blank_batch
 
 
 class GradientState(eqx.Module):
@@ -80,16 +80,11 @@ class GradientLearner(Learner):
         """Return a fresh model, optimizer and memory; raise `Mismatch` where the model does not fit the world."""
         for_model, for_memory = jax.random.split(key)
         model = self.model(key=for_model)
-        like = self._blank(world, key)
+        like = blank_batch(world, self.batch, key=key)
         self._check(model, like, world.outputs)
         seen = jnp.full(world.outputs, self.active == "all")
         memory = self.memory.init(model, like, key=for_memory)
         return GradientState(model, self._optimizer().init(eqx.filter(model, eqx.is_inexact_array)), memory, seen)
-
-    def _blank(self, world: World, key: PRNGKeyArray) -> Batch:
-        lesson = Lesson(jnp.int32(0), jnp.int32(0))
-        shapes = eqx.filter_eval_shape(lambda world: world.draw(lesson, self.batch, key=key), world)
-        return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
 
     def _check(self, model: PyTree, like: Batch, outputs: int) -> None:
         try:
@@ -154,10 +149,7 @@ class GradientLearner(Learner):
         """Return the logits over the active classes that an answer may name; where it may name none of them, over all
         that it may name, so that what was never taught is guessed.
         """
-        logits = self.memory.answer(state.memory, state.model, x)
-        allowed = jnp.ones_like(logits, bool) if allowed is None else allowed
-        active = allowed & state.seen
-        return jnp.where(active | (allowed & ~active.any(-1, keepdims=True)), logits, FORBIDDEN)
+        return answerable(self.memory.answer(state.memory, state.model, x), state.seen, allowed)
 
     def examinee(self) -> "GradientLearner":
         """Return the learner without feedback and optimizer, and without memory unless that answers."""

@@ -15,11 +15,13 @@ from ._buffer import Buffer as Buffer
 from ._buffer import Gone as Gone
 from ._buffer import Policy as Policy
 from ._distillation import LwF as LwF
+from ._generative import GenerativeReplay as GenerativeReplay
 from ._greedy import GDumb as GDumb
 from ._hypernetworks import NoiseAlignment as NoiseAlignment
 from ._hypernetworks import OutputPreservation as OutputPreservation
 from ._importance import fisher as fisher
 from ._importance import sensitivity as sensitivity
+from ._interference import MIR as MIR
 from ._perturb import Perturb as Perturb
 from ._perturb import random_perturbation as random_perturbation
 from ._perturb import refresh as refresh

@@ -15,8 +15,10 @@ from lifelong.memory import (
     GEM,
     L2,
     MAS,
+    MIR,
     SI,
     GDumb,
+    GenerativeReplay,
     ICaRL,
     LwF,
     NearestMean,
@@ -30,11 +32,12 @@ from lifelong.memory import (
     refresh,
     sam,
 )
-from lifelong.nets import MLP
+from lifelong.nets import MLP, VAE
 from lifelong.recipe import Recipe
 from lifelong.worlds import Batch, Pages
 
 OUTPUTS, BATCH = 4, 5
+DREAMS = Recipe(VAE, latent=2, width=4, depth=1, likelihood="gaussian")
 
 FAMILIES = {
     "rehearsal": {
@@ -42,6 +45,7 @@ FAMILIES = {
         "der++": Replay(8, 3, logits=0.5, policy="balanced"),
         "er by task": Replay(8, 3, policy="greedy", mix="by_task"),
         "er in shares": Replay(8, BATCH, logits=0.5, policy="by_task", mix="blend"),
+        "mir": MIR(8, 2, 5),
     },
     "perturbations": {
         "nothing": Nothing(),
@@ -66,6 +70,10 @@ FAMILIES = {
         "mas of pages": MAS(0.1, of="page"),
         "si, signed": SI(0.1, signed=True),
         "rwalk": RWalk(0.1),
+    },
+    "generators": {
+        "generative replay": GenerativeReplay(DREAMS, batch=3),
+        "generative replay, distilled": GenerativeReplay(DREAMS, batch=3, targets="soft", share=0.5),
     },
     "distillation and projection": {
         "lwf": LwF(),
