@@ -73,9 +73,12 @@ def test_a_setting_that_cannot_be_compared_is_refused_with_its_name(setting):
         Recipe(power, by=setting)
 
 
-def test_a_recipe_may_take_another_whose_numbers_stay_leaves():
-    outer = Recipe(lambda base, inner: inner(base)[0] + 1.0, inner=Recipe(power, by=2, shift=0.5))
-    assert outer(3.0) == 10.5
-    assert [float(leaf) for leaf in jax.tree.leaves(outer)] == [0.5]
-    swept = jax.vmap(lambda shift: jax.tree.map(lambda _: shift, outer)(3.0))(jnp.asarray([0.0, 1.0]))
-    np.testing.assert_array_equal(swept, [10.0, 11.0])
+def test_a_recipe_within_a_recipe_keeps_its_numbers_to_be_swept():
+    def halved(part):
+        return part()[0] / 2
+
+    outer = Recipe(halved, part=Recipe(power, base=3.0, by=2))
+    assert outer() == 4.5
+    assert [float(leaf) for leaf in jax.tree.leaves(outer)] == [3.0]
+    swept = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf + 1]), outer)
+    np.testing.assert_allclose(jax.vmap(lambda recipe: recipe())(swept), [4.5, 8.0])

@@ -36,6 +36,17 @@ class Learner(eqx.Module):
         """Return the state after being told that the task of `lesson` has ended."""
         return state
 
+    def examinee(self) -> "Learner":
+        """Return the learner without what neither its answers nor its model depend on.
+
+        Lives that differ in the rest alone then share the compiled exam.
+        """
+        return self
+
+    def examined(self, state: PyTree) -> PyTree:
+        """Return the state of the examinee."""
+        return state
+
     @property
     def consolidates(self) -> bool:
         """Whether being told of a task's end changes anything; if not, nothing is compiled for it."""

@@ -1,6 +1,7 @@
 """The architectures that learners are made of."""
 
 from ._conv import ConvNet as ConvNet
+from ._hyper import Hypernetwork as Hypernetwork
 from ._mlp import MLP as MLP
 from ._projected import Projected as Projected
 from ._vae import VAE as VAE

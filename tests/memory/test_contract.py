@@ -44,6 +44,7 @@ FAMILIES = {
         "er": Replay(8, 3, mix="concatenate"),
         "der++": Replay(8, 3, logits=0.5, policy="balanced"),
         "er by task": Replay(8, 3, policy="greedy", mix="by_task"),
+        "er in shares": Replay(8, BATCH, logits=0.5, policy="by_task", mix="blend"),
         "mir": MIR(8, 2, 5),
     },
     "perturbations": {
@@ -57,7 +58,7 @@ FAMILIES = {
         "nearest mean": NearestMean(),
         "nearest mean of a buffer": NearestMean(8),
         "icarl": ICaRL(8, 3),
-        "icarl with the learner's loss": ICaRL(8, 3, temperature=2.0, form="learner"),
+        "icarl with the learner's loss": ICaRL(8, 3, temperature=2.0, form="learner", classes=OUTPUTS),
         "gdumb": GDumb(8, 3, passes=2),
     },
     "anchors": {
@@ -66,6 +67,8 @@ FAMILIES = {
         "online ewc": OnlineEWC(0.1, decay=0.9, labels="all"),
         "si": SI(0.1),
         "mas": MAS(0.1),
+        "mas of pages": MAS(0.1, of="page"),
+        "si, signed": SI(0.1, signed=True),
         "rwalk": RWalk(0.1),
     },
     "generators": {
@@ -74,6 +77,7 @@ FAMILIES = {
     },
     "distillation and projection": {
         "lwf": LwF(),
+        "lwf by task": LwF(classes="seen", mix="by_task"),
         "agem": AGEM(8, 3),
         "gem": GEM(3, 2),
     },
