@@ -11,7 +11,7 @@ import pytest
 
 from lifelong.keys import key_for
 from lifelong.teachers import AllAtOnce, Blurred, OneByOne, Only, Recency
-from lifelong.worlds import Mixture, Split, Transformed, permutation, rotation
+from lifelong.worlds import Mixture, Shortcut, Split, Transformed, permutation, rotation
 
 TASKS, BATCH, STEPS, LANES = 3, 7, 11, 4
 
@@ -25,6 +25,7 @@ WORLDS = {
     "split": lambda data: Split(data, tasks=TASKS),
     "split, tasks known": lambda data: Split(data, tasks=TASKS, shuffle=True, scenario="task"),
     "split, domains": lambda data: Split(data, tasks=TASKS, scenario="domain"),
+    "split, with marks": lambda data: Shortcut(Split(pictures(data), tasks=TASKS, shuffle=True), side=2),
     "permuted": lambda data: Transformed(data, tasks=TASKS, transform=permutation()),
     "permuted, tasks known": lambda data: Transformed(data, tasks=TASKS, scenario="task"),
     "rotated, classes apart": lambda data: Transformed(pictures(data), TASKS, "class", rotation(), identity_first=True),

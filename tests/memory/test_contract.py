@@ -24,6 +24,7 @@ from lifelong.memory import (
     NearestMean,
     Nothing,
     OnlineEWC,
+    OnPro,
     Replay,
     RWalk,
     Step,
@@ -32,11 +33,20 @@ from lifelong.memory import (
     refresh,
     sam,
 )
-from lifelong.nets import MLP, VAE
+from lifelong.nets import MLP, VAE, Projected
 from lifelong.recipe import Recipe
-from lifelong.worlds import Batch, Pages
+from lifelong.worlds import Batch, Pages, RandomViews
 
 OUTPUTS, BATCH = 4, 5
+
+
+class Still(RandomViews):
+    """Views that change nothing, of examples that are no images."""
+
+    def __call__(self, x, *, key):
+        return x
+
+
 DREAMS = Recipe(VAE, latent=2, width=4, depth=1, likelihood="gaussian")
 
 FAMILIES = {
@@ -46,6 +56,7 @@ FAMILIES = {
         "er by task": Replay(8, 3, policy="greedy", mix="by_task"),
         "er in shares": Replay(8, BATCH, logits=0.5, policy="by_task", mix="blend"),
         "mir": MIR(8, 2, 5),
+        "onpro": OnPro(8, 4, Still()),
     },
     "perturbations": {
         "nothing": Nothing(),
@@ -96,7 +107,7 @@ class Sheets(Pages):
 
 
 def net(key):
-    return MLP(inputs=3, outputs=OUTPUTS, width=4, depth=1, activation=jnp.tanh, key=key)
+    return Projected(Recipe(MLP, inputs=3, outputs=OUTPUTS, width=4, depth=1, activation=jnp.tanh), width=2, key=key)
 
 
 def examples(n, seed=0):
