@@ -16,6 +16,7 @@ from lifelong.recipe import Recipe
 from lifelong.worlds import Batch, Lesson, Mixture, Pages, World
 
 from ._gradient import GradientLearner, GradientState, _among
+from ._learner import blank_batch
 
 
 class UnlearningState(GradientState):
@@ -70,7 +71,7 @@ class UnlearningLearner(GradientLearner):
     def init(self, world: World, *, key: PRNGKeyArray) -> UnlearningState:
         """Return a fresh learner; raise `Mismatch` where the model does not fit the world or the unlearner."""
         state = super().init(world, key=key)
-        like = self._blank(world, key)
+        like = blank_batch(world, self.batch, key=key)
         step = lambda model: self.unlearner.objective(model, model, like, self._loss(state.seen, key), key=key)  # noqa: E731
         eqx.filter_eval_shape(step, state.model)
         return _with_reference(state)
