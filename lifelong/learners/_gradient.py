@@ -130,7 +130,7 @@ class GradientLearner(Learner):
         memory, m = self.memory, state.memory
         seen = state.seen.at[experience.y].max(experience.weight > 0)
         batch, loss = _among(experience, seen), self._loss(seen, for_loss)
-        recalled = memory.recall(m, key=for_recall)
+        recalled = self._recall(m, batch, for_recall)
         point, base = memory.perturb(m, state.model, batch, recalled, loss, key=for_perturb)
 
         @eqx.filter_grad(has_aux=True)
@@ -144,6 +144,9 @@ class GradientLearner(Learner):
         model = eqx.apply_updates(base, updates)
         m = memory.keep(m, Step(experience, recalled, point, model, gradient), key=for_keep)
         return GradientState(model, optimizer, m, seen), info
+
+    def _recall(self, m: PyTree, batch: Batch, key: PRNGKeyArray) -> Any:
+        return self.memory.recall(m, key=key)
 
     def answer(
         self, state: GradientState, x: Float[Array, "n *shape"], allowed: Bool[Array, "n outputs"] | None = None
