@@ -124,7 +124,7 @@ class GradientLearner(Learner):
         for_recall, for_perturb, for_loss, for_keep = jax.random.split(key, 4)
         memory, m = self.memory, state.memory
         seen = state.seen.at[experience.y].max(experience.weight > 0)
-        recalled = memory.recall(m, key=for_recall)
+        recalled = self._recall(m, experience, for_recall)
         batch, loss = _among(memory.blend(m, experience, recalled), seen), self._loss(seen, for_loss)
         point, base = memory.perturb(m, state.model, batch, recalled, loss, key=for_perturb)
 
@@ -142,6 +142,9 @@ class GradientLearner(Learner):
         model = eqx.apply_updates(base, updates)
         m = memory.keep(m, Step(experience, recalled, point, model, gradient), key=for_keep)
         return GradientState(model, optimizer, m, seen), info
+
+    def _recall(self, m: PyTree, batch: Batch, key: PRNGKeyArray) -> Any:
+        return self.memory.recall(m, key=key)
 
     def answer(
         self, state: GradientState, x: Float[Array, "n *shape"], allowed: Bool[Array, "n outputs"] | None = None

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from lifelong.feedback import Feedback, Info
 from lifelong.keys import key_for
-from lifelong.memory import GradientUnlearner, Loss, Memory
+from lifelong.memory import GradientUnlearner, Loss, Memory, released
 from lifelong.recipe import Recipe
 from lifelong.worlds import Batch, Lesson, Mixture, Pages, World
 
@@ -40,9 +40,11 @@ class UnlearningLearner(GradientLearner):
 
         θ′ = θ − optimizer(shape(∇[w·F(θ; forget) + penalty(θ)])).
 
-    To the memory such a batch is padding: nothing of it is kept. When the request ends, the memory releases the examples
-    it holds of the task and consolidates with a review in which there is nothing; the model becomes the reference of
-    later requests. An unlearner that needs no data is given a blank batch with the task's number.
+    To the memory such a batch is padding: nothing of it is kept, and nothing of its task rehearsed. (Memories that do not
+    rehearse but hold weights, outputs or gradients go on holding those of the task too, until the request ends.) When
+    it ends, the memory releases the examples it has of the task and consolidates with a review in which there is
+    nothing; the model becomes the reference of later requests. An unlearner that needs no data is given a blank batch
+    with the task's number.
 
     Both objectives are computed in every step, since lanes of one program may be asked for different things. The
     unlearner's own `steps`, `batch`, `retention` and `optimizer` are not used here: the teacher decides how many steps,
@@ -88,6 +90,10 @@ class UnlearningLearner(GradientLearner):
         told = _Told(self.feedback, self.unlearner, reference, _among(batch, seen), unlearn, self._loss(seen, key))
         learned, info = self._step(state, _hidden(batch, unlearn), told, key)
         return UnlearningState(learned.model, learned.optimizer, learned.memory, learned.seen, state.reference), info
+
+    def _recall(self, m: PyTree, batch: Batch, key: PRNGKeyArray) -> Any:
+        hidden = ~(batch.weight > 0).any()
+        return released(super()._recall(m, batch, key), lambda held: hidden & (held.task == batch.task[0]))
 
     def consolidate(self, state: UnlearningState, world: World, lesson: Any, *, key: PRNGKeyArray) -> UnlearningState:
         """End a request: release what was unlearned, let the memory consolidate, take the model as reference."""

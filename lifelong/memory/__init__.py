@@ -14,6 +14,7 @@ from ._base import chain as chain
 from ._buffer import Buffer as Buffer
 from ._buffer import Gone as Gone
 from ._buffer import Policy as Policy
+from ._buffer import released as released
 from ._distillation import LwF as LwF
 from ._generative import GenerativeReplay as GenerativeReplay
 from ._greedy import GDumb as GDumb
