@@ -5,6 +5,8 @@ from ._audit import Audit as Audit
 from ._audit import Finding as Finding
 from ._audit import audit as audit
 from ._bias import Bias as Bias
+from ._confusion import Closeness as Closeness
+from ._confusion import Confusion as Confusion
 from ._exam import Exam as Exam
 from ._exam import Several as Several
 from ._exam import several as several

@@ -6,6 +6,11 @@ from ._bregman import kullback_leibler as kullback_leibler
 from ._bregman import negative_entropy as negative_entropy
 from ._bregman import quadratic as quadratic
 from ._bregman import squared_distance as squared_distance
+from ._contrastive import Augmented as Augmented
+from ._contrastive import class_means as class_means
+from ._contrastive import prototype_contrast as prototype_contrast
+from ._contrastive import supervised_contrast as supervised_contrast
+from ._contrastive import unit_length as unit_length
 from ._hypernetworks import TaskCrossEntropy as TaskCrossEntropy
 from ._labels import FORBIDDEN as FORBIDDEN
 from ._labels import AngleCrossEntropy as AngleCrossEntropy

@@ -23,6 +23,12 @@ from ._hypernetworks import OutputPreservation as OutputPreservation
 from ._importance import fisher as fisher
 from ._importance import sensitivity as sensitivity
 from ._interference import MIR as MIR
+from ._onpro import OnPro as OnPro
+from ._pairs import Mixed as Mixed
+from ._pairs import draw_of_class as draw_of_class
+from ._pairs import draw_pairs as draw_pairs
+from ._pairs import mix as mix
+from ._pairs import pair_probabilities as pair_probabilities
 from ._perturb import Perturb as Perturb
 from ._perturb import random_perturbation as random_perturbation
 from ._perturb import refresh as refresh

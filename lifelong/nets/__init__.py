@@ -3,6 +3,7 @@
 from ._conv import ConvNet as ConvNet
 from ._hyper import Hypernetwork as Hypernetwork
 from ._mlp import MLP as MLP
+from ._projected import Projected as Projected
 from ._vae import VAE as VAE
 from ._vae import Likelihood as Likelihood
 from ._vae import divergence_from_prior as divergence_from_prior
