@@ -19,7 +19,7 @@ from lifelong.exams import Exam
 from lifelong.keys import key_for
 from lifelong.learners import Learner
 from lifelong.teachers import Teacher
-from lifelong.worlds import World
+from lifelong.worlds import Lesson, World
 
 CAPACITY = 512
 """Records that one chunk can hold."""
@@ -50,7 +50,7 @@ class LifeState(eqx.Module):
         return eqx.combine(self.place, world)
 
 
-def _compiler_options() -> dict[str, int]:
+def compiler_options() -> dict[str, int]:
     """Ask XLA for its backend's level 1, unless the user has chosen a level: it compiles faster and runs as fast."""
     level = "xla_backend_optimization_level"
     return {} if level in os.environ.get("XLA_FLAGS", "") else {level: 1}
@@ -62,7 +62,7 @@ def _per_lane(function: Callable) -> Callable:
     Swept leaves, keys and states have a leading lane axis; shared leaves and the remaining arguments have none.
     """
 
-    @partial(eqx.filter_jit, compiler_options=_compiler_options())  # pyright: ignore[reportCallIssue]
+    @partial(eqx.filter_jit, compiler_options=compiler_options())  # pyright: ignore[reportCallIssue]
     def compiled(swept: Parts, shared: Parts, keys: Key[Array, " lanes"], state: PyTree, *rest: Any) -> Any:
         def lane(swept: Parts, key: PRNGKeyArray, state: PyTree) -> Any:
             return function(eqx.combine(swept, shared), key, state, *rest)
@@ -106,7 +106,7 @@ def advance(
     rows = jnp.zeros((CAPACITY + 1, len(row)), row.dtype)
     arrays, rows = jax.lax.fori_loop(start, stop, body, (arrays, rows))
     state = eqx.combine(arrays, static)
-    return state, jax.vmap(restore)(rows[:CAPACITY]), _all_finite(state.learner)
+    return state, jax.vmap(restore)(rows[:CAPACITY]), all_finite(state.learner)
 
 
 def _step(parts: Parts, key: PRNGKeyArray, static: PyTree) -> Callable:
@@ -134,10 +134,13 @@ def consolidate(parts: Parts, key: PRNGKeyArray, state: LifeState, step: Int[Arr
 
 @_per_lane
 def sit(parts: Parts, key: PRNGKeyArray, state: LifeState, step: Int[Array, ""]) -> dict[str, Array]:
-    """Return every lane's exam results."""
-    return parts.exam.sit(state.learner, parts.learner, state.within(parts.world), key=key_for(key, "exam", step))
+    """Return every lane's exam results, and the task `taught` last: the first to come before any, −1 for a mixture."""
+    results = parts.exam.sit(state.learner, parts.learner, state.within(parts.world), key=key_for(key, "exam", step))
+    lesson = state.lesson
+    return {**results, "taught": jnp.asarray(lesson.task if isinstance(lesson, Lesson) else -1)}
 
 
-def _all_finite(state: PyTree) -> Bool[Array, ""]:
+def all_finite(state: PyTree) -> Bool[Array, ""]:
+    """Return whether every floating-point number of a state is finite."""
     leaves = jax.tree.leaves(eqx.filter(state, eqx.is_inexact_array))
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves] or [jnp.bool_(True)]).all()
