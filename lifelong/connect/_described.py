@@ -1,4 +1,4 @@
-"""Components as plain values for JSON, and back: no code is stored, only public names of this library, JAX and Optax."""
+"""Components as plain values for JSON, and back: no code is stored, only names in this library, JAX and Optax."""
 
 from dataclasses import fields, is_dataclass
 from importlib import import_module
@@ -12,7 +12,7 @@ import numpy as np
 from lifelong.errors import BadInput
 
 TRUSTED = ("lifelong", "optax", "jax")
-"""Packages whose public names may stand in a file; reading a file imports nothing else."""
+"""Packages whose names may stand in a file; reading a file imports nothing else."""
 
 
 class Unnamed(Exception):
@@ -67,14 +67,16 @@ def _assembled(kind: Any, parts: dict[str, Any]) -> Any:
 
 
 def public_name(thing: Any) -> str:
-    """Return the name by which a class or function of a trusted package can be imported; raise `Unnamed`."""
+    """Return the name by which a class or function of a trusted package can be imported; raise `Unnamed`.
+
+    Names in private modules are of use in this library alone, whose versions are known to each other.
+    """
     module, name = getattr(thing, "__module__", None) or "", getattr(thing, "__qualname__", "")
     public = [part for part in module.split(".") if not part.startswith("_")]
-    if public and public[0] in TRUSTED and "<" not in name:
-        for length in range(len(public), 0, -1):
-            whole = ".".join([*public[:length], name])
-            if _found(".".join(public[:length]), name) is thing:
-                return whole
+    homes = [".".join(public[:length]) for length in range(len(public), 0, -1)]
+    for home in (*homes, *([module] if public[:1] == ["lifelong"] else [])):
+        if public[0] in TRUSTED and _found(home, name) is thing:
+            return f"{home}.{name}"
     raise Unnamed(repr(thing))
 
 
@@ -83,7 +85,7 @@ def named(whole: str) -> Any:
     module, _, name = whole.rpartition(".")
     thing = _found(module, name) if module.split(".")[0] in TRUSTED else None
     if thing is None:
-        raise BadInput(f"'{whole}' is no public name of {', '.join(TRUSTED)} as they are installed here")
+        raise BadInput(f"'{whole}' is no name in {', '.join(TRUSTED)} as they are installed here")
     return thing
 
 

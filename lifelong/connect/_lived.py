@@ -234,7 +234,8 @@ def _missing(known: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _means(reported: list[dict[str, Any]], rows: int) -> tuple[float, float]:
-    return tuple(float(sum(info[name] for info in reported)) / rows for name in ("accuracy", "loss"))  # pyright: ignore
+    accuracy, loss = (sum(float(info[name]) for info in reported) / rows for name in ("accuracy", "loss"))
+    return accuracy, loss
 
 
 def _check_finite(finite: Any, x: np.ndarray) -> None:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import lifelong
-from lifelong.errors import BadFile, BadInput
+from lifelong.errors import BadFile, BadInput, UnknownName
 from lifelong.life._checkpoint import read_tensors, write_tensors
 
 from ._described import Unnamed, described, restored
@@ -63,9 +63,10 @@ def load(path: Path, given: Mapping[str, Any]) -> tuple[Lived, dict[str, Any]]:
     """
     tensors, metadata = read_tensors(path, FORMAT, "saved estimator")
     configuration, learned = (json.loads(metadata[name]) for name in ("configuration", "learned"))
+    for name in given:
+        if name not in configuration:
+            raise UnknownName("parameter of an estimator", name, configuration)
     parameters = {name: _restored(path, name, plain, given) for name, plain in configuration.items()}
-    if unknown := set(given) - set(parameters):
-        raise BadInput(f"an estimator has no parameter '{sorted(unknown)[0]}'; it has: {', '.join(parameters)}")
     plan = Plan.of(parameters, learned["features"])
     try:
         return unpacked(plan, tensors, learned), learned
