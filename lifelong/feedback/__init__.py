@@ -6,6 +6,7 @@ from ._bregman import kullback_leibler as kullback_leibler
 from ._bregman import negative_entropy as negative_entropy
 from ._bregman import quadratic as quadratic
 from ._bregman import squared_distance as squared_distance
+from ._hypernetworks import TaskCrossEntropy as TaskCrossEntropy
 from ._labels import FORBIDDEN as FORBIDDEN
 from ._labels import AngleCrossEntropy as AngleCrossEntropy
 from ._labels import CrossEntropy as CrossEntropy

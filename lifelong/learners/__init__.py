@@ -3,3 +3,5 @@
 from ._gradient import GradientLearner as GradientLearner
 from ._gradient import GradientState as GradientState
 from ._learner import Learner as Learner
+from ._unlearning import UnlearningLearner as UnlearningLearner
+from ._unlearning import UnlearningState as UnlearningState

@@ -121,6 +121,11 @@ class GradientLearner(Learner):
 
     def learn(self, state: GradientState, experience: Batch, *, key: PRNGKeyArray) -> tuple[GradientState, Info]:
         """Take one step on a batch; return the new state and what the feedback reports of the current batch."""
+        return self._step(state, experience, self.feedback, key)
+
+    def _step(
+        self, state: GradientState, experience: Batch, feedback: Feedback, key: PRNGKeyArray
+    ) -> tuple[GradientState, Info]:
         for_recall, for_perturb, for_loss, for_keep = jax.random.split(key, 4)
         memory, m = self.memory, state.memory
         seen = state.seen.at[experience.y].max(experience.weight > 0)
@@ -130,7 +135,7 @@ class GradientLearner(Learner):
 
         @eqx.filter_grad(has_aux=True)
         def gradient_of(model: PyTree) -> tuple[Float[Array, ""], Info]:
-            value, info = self.feedback(model, batch, key=for_loss)
+            value, info = feedback(model, batch, key=for_loss)
             return memory.weigh(m, batch, recalled) * value + memory.penalty(m, model, batch, recalled, loss), info
 
         gradient, info = gradient_of(point)
@@ -155,12 +160,15 @@ class GradientLearner(Learner):
         """Let the memory review the finished task; reset the optimizer where asked for."""
         model, m, optimizer = state.model, state.memory, state.optimizer
         if self.memory.consolidates:
-            pages = world.review(lesson.task, self.page)
+            pages = self._review(world, lesson)
             review = _Familiar(pages=pages, seen=state.seen, count=pages.count)
             model, m = self.memory.consolidate(m, model, review, self._loss(state.seen, key), key=key)
         if self.reset_optimizer:
             optimizer = self._optimizer().init(eqx.filter(model, eqx.is_inexact_array))
         return GradientState(model, optimizer, m, state.seen)
+
+    def _review(self, world: World, lesson: Any) -> Pages:
+        return world.review(lesson.task, self.page)
 
     @property
     def consolidates(self) -> bool:

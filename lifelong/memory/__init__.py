@@ -13,9 +13,12 @@ from ._base import Nothing as Nothing
 from ._base import Step as Step
 from ._base import chain as chain
 from ._buffer import Buffer as Buffer
+from ._buffer import Gone as Gone
 from ._buffer import Policy as Policy
 from ._distillation import LwF as LwF
 from ._greedy import GDumb as GDumb
+from ._hypernetworks import NoiseAlignment as NoiseAlignment
+from ._hypernetworks import OutputPreservation as OutputPreservation
 from ._importance import fisher as fisher
 from ._importance import sensitivity as sensitivity
 from ._perturb import Perturb as Perturb
@@ -27,3 +30,10 @@ from ._projection import GEM as GEM
 from ._prototypes import ICaRL as ICaRL
 from ._prototypes import NearestMean as NearestMean
 from ._replay import Replay as Replay
+from ._unlearning import NPO as NPO
+from ._unlearning import GradientAscent as GradientAscent
+from ._unlearning import GradientUnlearner as GradientUnlearner
+from ._unlearning import RandomLabels as RandomLabels
+from ._unlearning import Retrain as Retrain
+from ._unlearning import SimNPO as SimNPO
+from ._unlearning import Unlearner as Unlearner

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ._batch import Lesson as Lesson
     from ._batch import Mixture as Mixture
     from ._batch import empty_batch as empty_batch
+    from ._requests import read_requests as read_requests
     from ._shuffle import shuffled as shuffled
     from ._sources import Dataset as Dataset
     from ._sources import dataset as dataset
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_batch": ("Batch", "Lesson", "Mixture", "empty_batch"),
+    "_requests": ("read_requests",),
     "_shuffle": ("shuffled",),
     "_sources": ("Dataset", "dataset"),
     "_stream": ("Scenario", "Split", "Stream", "Transformed"),
