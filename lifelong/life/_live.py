@@ -168,9 +168,11 @@ class _Run:
         return lived._replace(states=states, diverged=diverged, exams=(*lived.exams, sat))
 
     def _sit(self, states: tuple[Any, ...], step: int) -> dict[str, np.ndarray]:
+        """Return what the exam finds in every lane, and which task was taught last."""
+        taught = on_host([state.taught for state in states])
         if not self.parts.exam.whole:
             states = tuple(state.examined(self.parts.learner) for state in states)
-        return on_host(self.examine(programs.sit, states, np.int32(step)))
+        return {**on_host(self.examine(programs.sit, states, np.int32(step))), "taught": taught}
 
     def _life(self, interrupted: bool) -> Life:
         """Gather what was lived."""
