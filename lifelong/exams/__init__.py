@@ -2,6 +2,7 @@
 
 from ._accuracy import Accuracy as Accuracy
 from ._bias import Bias as Bias
+from ._corrupted import Corrupted as Corrupted
 from ._exam import Exam as Exam
 from ._exam import Several as Several
 from ._exam import several as several

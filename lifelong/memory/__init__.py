@@ -27,3 +27,4 @@ from ._projection import GEM as GEM
 from ._prototypes import ICaRL as ICaRL
 from ._prototypes import NearestMean as NearestMean
 from ._replay import Replay as Replay
+from ._set_replay import SetReplay as SetReplay

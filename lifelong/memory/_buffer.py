@@ -73,6 +73,12 @@ def sample(buffer: Buffer, n: int, seed: UInt[Array, ""]) -> tuple[Batch, PyTree
     return Batch(held.x, held.y, held.task, (place < buffer.filled).astype(jnp.float32), held.allowed), extra
 
 
+def like_held(batch: Batch, buffer: Buffer) -> Batch:
+    """Return a batch without the allowed classes where the buffer does not keep them."""
+    held = buffer.examples
+    return Batch(batch.x, batch.y, batch.task, batch.weight, None if held.allowed is None else batch.allowed)
+
+
 def _weightless(batch: Batch) -> Batch:
     return eqx.tree_at(lambda b: b.weight, batch, None)
 

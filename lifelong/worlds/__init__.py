@@ -8,6 +8,12 @@ if TYPE_CHECKING:
     from ._batch import Lesson as Lesson
     from ._batch import Mixture as Mixture
     from ._batch import empty_batch as empty_batch
+    from ._corruption import Corruption as Corruption
+    from ._embedded import Embedded as Embedded
+    from ._episodes import Episode as Episode
+    from ._episodes import Episodes as Episodes
+    from ._omniglot import omniglot as omniglot
+    from ._passes import Passes as Passes
     from ._shuffle import shuffled as shuffled
     from ._sources import Dataset as Dataset
     from ._sources import dataset as dataset
@@ -23,6 +29,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_batch": ("Batch", "Lesson", "Mixture", "empty_batch"),
+    "_corruption": ("Corruption",),
+    "_embedded": ("Embedded",),
+    "_episodes": ("Episode", "Episodes"),
+    "_omniglot": ("omniglot",),
+    "_passes": ("Passes",),
     "_shuffle": ("shuffled",),
     "_sources": ("Dataset", "dataset"),
     "_stream": ("Scenario", "Split", "Stream", "Transformed"),
