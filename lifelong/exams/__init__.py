@@ -7,11 +7,17 @@ from ._exam import Exam as Exam
 from ._exam import Several as Several
 from ._exam import several as several
 from ._flatness import Flatness as Flatness
+from ._generalization import GeneralizationError as GeneralizationError
 from ._lifelong_metrics import Assessment as Assessment
 from ._lifelong_metrics import assess as assess
 from ._lifetime_log import LifetimeLog as LifetimeLog
 from ._lifetime_log import preprocess as preprocess
 from ._lifetime_log import scripted_log as scripted_log
+from ._mattis import Mattis as Mattis
+from ._mattis import overlaps as overlaps
+from ._mattis import pattern_energy as pattern_energy
+from ._mattis import reconstruction_losses as reconstruction_losses
+from ._mean_field import BinaryPerceptronTheory as BinaryPerceptronTheory
 from ._statistics import Effect as Effect
 from ._statistics import Interval as Interval
 from ._statistics import benjamini_hochberg as benjamini_hochberg

@@ -2,4 +2,8 @@
 
 from ._gradient import GradientLearner as GradientLearner
 from ._gradient import GradientState as GradientState
+from ._hebbian import HebbianLearner as HebbianLearner
+from ._hebbian import HebbianState as HebbianState
 from ._learner import Learner as Learner
+from ._metaplastic import attenuated as attenuated
+from ._metaplastic import metaplastic as metaplastic

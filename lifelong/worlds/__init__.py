@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ._episodes import Episodes as Episodes
     from ._omniglot import omniglot as omniglot
     from ._passes import Passes as Passes
+    from ._patterns import Patterns as Patterns
+    from ._patterns import dataset_entropy as dataset_entropy
     from ._shuffle import shuffled as shuffled
     from ._sources import Dataset as Dataset
     from ._sources import dataset as dataset
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ._stream import Split as Split
     from ._stream import Stream as Stream
     from ._stream import Transformed as Transformed
+    from ._teacher_student import TeacherStudent as TeacherStudent
     from ._transforms import Transform as Transform
     from ._transforms import permutation as permutation
     from ._transforms import rotation as rotation
@@ -34,9 +37,11 @@ _HOMES = {
     "_episodes": ("Episode", "Episodes"),
     "_omniglot": ("omniglot",),
     "_passes": ("Passes",),
+    "_patterns": ("Patterns", "dataset_entropy"),
     "_shuffle": ("shuffled",),
     "_sources": ("Dataset", "dataset"),
     "_stream": ("Scenario", "Split", "Stream", "Transformed"),
+    "_teacher_student": ("TeacherStudent",),
     "_transforms": ("Transform", "permutation", "rotation"),
     "_world": ("Pages", "World"),
 }

@@ -99,13 +99,16 @@ class Episodes(Passes):
         groups = 1 if overwrite else sets // self.interval
         self.longest = ways * shots
         self.outputs = sets * self.longest if instances else groups * ways
-        self.seed, self.plan = jnp.uint32(0), self._deal(jax.random.key(0))
+        blank = eqx.filter_eval_shape(self._deal, jax.random.key(0))
+        self.seed, self.plan = jnp.uint32(0), jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), blank)
 
     def _check(self, smallest: int, shape: tuple[int, ...]) -> None:
         if min(smallest, self.interval) < 1 or (self.queries < 1 and not self.instances):
             raise BadInput("an episode needs sets, ways, shots, an interval and queries of at least 1")
         if self.tasks % self.interval:
-            raise BadInput(f"{self.tasks} support sets cannot change classes every {self.interval}: it must divide them")
+            raise BadInput(
+                f"{self.tasks} support sets cannot change classes every {self.interval}: it must divide them"
+            )
         wanted = (self.tasks // self.interval * self.ways, self.interval * self.shots + self.queries)
         if wanted[0] > shape[0] or wanted[1] > shape[1]:
             raise BadInput(
@@ -135,7 +138,9 @@ class Episodes(Passes):
         task = group[:, None] * interval + question % interval
         asked = rows[:, interval * shots : interval * shots + self.queries]
         answers = jnp.broadcast_to(label[:, None], asked.shape)
-        return Plan(support, jnp.repeat(of_set, shots, axis=1), asked.reshape(-1), answers.reshape(-1), task.reshape(-1))
+        return Plan(
+            support, jnp.repeat(of_set, shots, axis=1), asked.reshape(-1), answers.reshape(-1), task.reshape(-1)
+        )
 
     def open(self, *, key: PRNGKeyArray) -> "Episodes":
         """Draw this lifetime's episode."""
