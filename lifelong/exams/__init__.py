@@ -1,6 +1,9 @@
 """How to know what has been learned."""
 
 from ._accuracy import Accuracy as Accuracy
+from ._audit import Audit as Audit
+from ._audit import Finding as Finding
+from ._audit import audit as audit
 from ._bias import Bias as Bias
 from ._corrupted import Corrupted as Corrupted
 from ._exam import Exam as Exam
@@ -18,6 +21,20 @@ from ._mattis import overlaps as overlaps
 from ._mattis import pattern_energy as pattern_energy
 from ._mattis import reconstruction_losses as reconstruction_losses
 from ._mean_field import BinaryPerceptronTheory as BinaryPerceptronTheory
+from ._plasticity import Plasticity as Plasticity
+from ._plasticity import effective_rank as effective_rank
+from ._plasticity import srank as srank
+from ._remains import Auc as Auc
+from ._remains import accuracy_on as accuracy_on
+from ._remains import agreement as agreement
+from ._remains import membership_auc as membership_auc
+from ._remains import prediction_distance as prediction_distance
+from ._remains import relearning_curve as relearning_curve
+from ._remains import steps_to_reach as steps_to_reach
+from ._requests import forgotten_accuracy as forgotten_accuracy
+from ._requests import relapse as relapse
+from ._requests import retained_accuracy as retained_accuracy
+from ._requests import spill as spill
 from ._statistics import Effect as Effect
 from ._statistics import Interval as Interval
 from ._statistics import benjamini_hochberg as benjamini_hochberg

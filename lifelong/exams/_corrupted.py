@@ -40,6 +40,11 @@ class Corrupted(Exam):
         return jax.lax.map(under, jnp.asarray(self.levels, jnp.float32))
 
     @property
+    def whole(self) -> bool:
+        """Whether the exam that is sat looks at more than answers and model."""
+        return self.exam.whole
+
+    @property
     def dims(self) -> dict[str, tuple[str, ...]]:
         """Those of the exam, after the level."""
         return {name: ("level", *dims) for name, dims in self.exam.dims.items()}

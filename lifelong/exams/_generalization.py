@@ -23,6 +23,11 @@ class GeneralizationError(Exam):
         return {"error": jnp.arccos(jnp.clip(overlap, -1.0, 1.0)) / jnp.pi}
 
     @property
+    def whole(self) -> bool:
+        """It looks at the model alone."""
+        return False
+
+    @property
     def dims(self) -> dict[str, tuple[str, ...]]:
         """One error a task."""
         return {"error": ("task",)}

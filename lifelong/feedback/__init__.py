@@ -6,11 +6,13 @@ from ._bregman import kullback_leibler as kullback_leibler
 from ._bregman import negative_entropy as negative_entropy
 from ._bregman import quadratic as quadratic
 from ._bregman import squared_distance as squared_distance
+from ._hypernetworks import TaskCrossEntropy as TaskCrossEntropy
 from ._labels import FORBIDDEN as FORBIDDEN
 from ._labels import AngleCrossEntropy as AngleCrossEntropy
 from ._labels import CrossEntropy as CrossEntropy
 from ._labels import Feedback as Feedback
 from ._labels import Info as Info
+from ._labels import PresentCrossEntropy as PresentCrossEntropy
 from ._labels import cosines as cosines
 from ._labels import cross_entropy_of as cross_entropy_of
 from ._labels import permitted as permitted

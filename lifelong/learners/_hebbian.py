@@ -13,7 +13,7 @@ from lifelong.memory._prototypes import class_means
 from lifelong.recipe import Number, number
 from lifelong.worlds import Batch, Lesson, Mixture, World
 
-from ._learner import Learner
+from ._learner import Learner, blank_batch
 
 
 class HebbianState(eqx.Module):
@@ -60,8 +60,7 @@ class HebbianLearner(Learner):
 
     def init(self, world: World, *, key: PRNGKeyArray) -> HebbianState:
         """Return an empty memory; raise `Mismatch` for a world whose answers are not as long as its examples."""
-        lesson = Lesson(jnp.int32(0), jnp.int32(0))
-        like = eqx.filter_eval_shape(lambda world: world.draw(lesson, self.batch, key=key), world)
+        like = blank_batch(world, self.batch, key=key)
         if like.x.shape[1:] != (world.outputs,):
             raise Mismatch(
                 f"an associative memory answers with as many numbers as it is shown, and this world shows "

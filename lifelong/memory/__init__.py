@@ -5,7 +5,6 @@ from ._anchors import L2 as L2
 from ._anchors import MAS as MAS
 from ._anchors import SI as SI
 from ._anchors import OnlineEWC as OnlineEWC
-from ._anchors import RWalk as RWalk
 from ._base import Chain as Chain
 from ._base import Loss as Loss
 from ._base import Memory as Memory
@@ -13,11 +12,16 @@ from ._base import Nothing as Nothing
 from ._base import Step as Step
 from ._base import chain as chain
 from ._buffer import Buffer as Buffer
+from ._buffer import Gone as Gone
 from ._buffer import Policy as Policy
 from ._distillation import LwF as LwF
+from ._generative import GenerativeReplay as GenerativeReplay
 from ._greedy import GDumb as GDumb
+from ._hypernetworks import NoiseAlignment as NoiseAlignment
+from ._hypernetworks import OutputPreservation as OutputPreservation
 from ._importance import fisher as fisher
 from ._importance import sensitivity as sensitivity
+from ._interference import MIR as MIR
 from ._perturb import Perturb as Perturb
 from ._perturb import random_perturbation as random_perturbation
 from ._perturb import refresh as refresh
@@ -30,3 +34,11 @@ from ._prototypes import ICaRL as ICaRL
 from ._prototypes import NearestMean as NearestMean
 from ._replay import Replay as Replay
 from ._set_replay import SetReplay as SetReplay
+from ._unlearning import NPO as NPO
+from ._unlearning import GradientAscent as GradientAscent
+from ._unlearning import GradientUnlearner as GradientUnlearner
+from ._unlearning import RandomLabels as RandomLabels
+from ._unlearning import Retrain as Retrain
+from ._unlearning import SimNPO as SimNPO
+from ._unlearning import Unlearner as Unlearner
+from ._walk import RWalk as RWalk

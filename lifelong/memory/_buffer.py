@@ -1,11 +1,12 @@
 """A store of examples of fixed size, and the policies that decide who stays in it."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, PRNGKeyArray, PyTree, UInt
+from jaxtyping import Array, Bool, Int, PRNGKeyArray, PyTree, UInt
 
 from lifelong.worlds import Batch, empty_batch, shuffled
 
@@ -64,6 +65,11 @@ def write(buffer: Buffer, slots: Int[Array, " n"], batch: Batch, extra: PyTree) 
     return eqx.tree_at(lambda b: (b.examples, b.extra), buffer, (examples, jax.tree.map(put, buffer.extra, extra)))
 
 
+def like_held(page: Batch, buffer: Buffer) -> Batch:
+    """Return a page without the allowed classes where the buffer does not keep them."""
+    return Batch(page.x, page.y, page.task, page.weight, None if buffer.examples.allowed is None else page.allowed)
+
+
 def sample(buffer: Buffer, n: int, seed: UInt[Array, ""]) -> tuple[Batch, PyTree]:
     """Return n different examples, uniformly over seeds; where fewer are held the rest has weight 0."""
     place = jnp.arange(n)
@@ -77,6 +83,47 @@ def like_held(batch: Batch, buffer: Buffer) -> Batch:
     """Return a batch without the allowed classes where the buffer does not keep them."""
     held = buffer.examples
     return Batch(batch.x, batch.y, batch.task, batch.weight, None if held.allowed is None else batch.allowed)
+
+
+Gone = Callable[[Batch], Bool[Array, " n"]]
+"""Marks the examples of a batch that must go, as in `lambda batch: batch.task == 3`."""
+
+
+def released(tree: PyTree, gone: Gone) -> PyTree:
+    """Return a tree in which all buffers and batches are without the examples that must go."""
+
+    def without(node: Any) -> Any:
+        if isinstance(node, Buffer):
+            return purged(node, gone)
+        return _blanked(node, gone) if isinstance(node, Batch) else node
+
+    return jax.tree.map(without, tree, is_leaf=lambda node: isinstance(node, Buffer | Batch))
+
+
+def purged(buffer: Buffer, gone: Gone) -> Buffer:
+    """Return the buffer without the examples that must go; it counts on as if the others were all it had ever met."""
+    weighed = eqx.tree_at(lambda b: b.weight, buffer.examples, jnp.ones(len(buffer)), is_leaf=lambda leaf: leaf is None)
+    stays = (jnp.arange(len(buffer)) < buffer.filled) & ~gone(weighed)
+    order, filled = jnp.argsort(~stays), stays.sum()
+
+    def closed_up(leaf: Array) -> Array:
+        return jnp.where(_column(stays[order], leaf), leaf[order], 0).astype(leaf.dtype)
+
+    examples, extra = jax.tree.map(closed_up, (buffer.examples, buffer.extra))
+    met_of = jnp.zeros_like(buffer.met_of).at[buffer.examples.y].add(stays.astype(jnp.int32), mode="drop")
+    return Buffer(examples, extra, filled, filled, met_of, buffer.ever_largest)
+
+
+def _blanked(batch: Batch, gone: Gone) -> Batch:
+    """Return a batch (of any number of leading axes) with the examples that must go turned into padding."""
+    lead = batch.weight.shape
+    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[len(lead) :]), batch)
+    stays = ~gone(flat).reshape(lead)
+    return jax.tree.map(lambda leaf: jnp.where(_column(stays, leaf), leaf, 0).astype(leaf.dtype), batch)
+
+
+def _column(mark: Bool[Array, "..."], leaf: Array) -> Bool[Array, "..."]:
+    return mark.reshape(*mark.shape, *[1] * (leaf.ndim - mark.ndim))
 
 
 def _weightless(batch: Batch) -> Batch:

@@ -191,6 +191,7 @@ class ICaRL(Memory):
         strength: α.
         temperature: T.
         form: 'binary' or 'learner'.
+        classes: reserve room for so many classes, each capacity / classes; None divides it among those met.
     """
 
     strength: Number = number(1.0)
@@ -198,6 +199,7 @@ class ICaRL(Memory):
     capacity: int = eqx.field(static=True, default=2000)
     batch: int = eqx.field(static=True, default=32)
     form: Literal["binary", "learner"] = eqx.field(static=True, default="binary")
+    classes: int | None = eqx.field(static=True, default=None)
 
     def __init__(
         self,
@@ -206,18 +208,21 @@ class ICaRL(Memory):
         strength: Number = 1.0,
         temperature: Number = 1.0,
         form: Literal["binary", "learner"] = "binary",
+        classes: int | None = None,
     ):
         if not 1 <= batch <= capacity:
             raise BadInput(f"the replayed batch must be 1 … capacity, and it is {batch} of {capacity}")
         if form not in ("binary", "learner"):
             raise BadInput(f"the form of iCaRL's loss must be 'binary' or 'learner', not '{form}'")
         self.strength, self.temperature = jnp.asarray(strength, jnp.float32), jnp.asarray(temperature, jnp.float32)
-        self.capacity, self.batch, self.form = capacity, batch, form
+        self.capacity, self.batch, self.form, self.classes = capacity, batch, form, classes
 
     def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> ICaRLState:
         """Return an empty store; raise `Mismatch` or `BadInput` where model or capacity do not suit."""
         _check_features(model)
         outputs = eqx.filter_eval_shape(model, like.x[0]).shape[-1]
+        if self.classes is not None and not outputs <= self.classes <= self.capacity:
+            raise BadInput(f"room is reserved for {outputs} (all) … {self.capacity} classes, not for {self.classes}")
         if self.capacity < outputs:
             raise BadInput(f"{self.capacity} exemplars are fewer than one for each of {outputs} classes; keep more")
         store = empty_buffer(like, self.capacity, outputs, jnp.zeros(1, jnp.int32))
@@ -254,7 +259,7 @@ class ICaRL(Memory):
         features, y, weight = features.reshape(-1, features.shape[-1]), y.reshape(-1), weight.reshape(-1)
         fresh = jnp.zeros(outputs, jnp.int32).at[y].add((weight > 0).astype(jnp.int32))
         met_of = m.store.met_of + fresh
-        quota = self.capacity // jnp.maximum((met_of > 0).sum(), 1)
+        quota = jnp.int32(self.capacity) // (self.classes or jnp.maximum((met_of > 0).sum(), 1))
         places = herd(features, y, weight, outputs, quota).reshape(review.count, -1)
         store, starts = _make_room(m.store, fresh, quota)
         store = eqx.tree_at(lambda b: (b.met, b.met_of), store, (met_of.sum(), met_of))

@@ -55,14 +55,23 @@ class ConvNet(eqx.Module):
 
     def planes(self, x: Float[Array, "*shape"]) -> Float[Array, " size"]:
         """Return what the convolutions make of one image: all feature maps, one after the other."""
-        maps = x.reshape((*self.shape[:2], -1))
-        for convolution in self.convolutions:
-            maps = _halve(self.activation(_convolved(convolution, maps)))
-        return jnp.moveaxis(maps, -1, 0).reshape(-1)
+        return self._maps(x)[-1].reshape(-1)
+
+    def activations(self, x: Float[Array, "*shape"]) -> list[Float[Array, "units ..."]]:
+        """Return what every hidden layer makes of one image: feature maps [channels, h, w], then the units before the head."""
+        maps = self._maps(x)
+        return [*maps[1:], self.activation(self.dense(maps[-1].reshape(-1)))]
 
     def features(self, x: Float[Array, "*shape"]) -> Float[Array, " width"]:
         """Return what the fully connected layer makes of one image."""
-        return self.activation(self.dense(self.planes(x)))
+        return self.activations(x)[-1]
+
+    def _maps(self, x: Float[Array, "*shape"]) -> list[Float[Array, "channels h w"]]:
+        """Return the image and the feature maps of every convolution."""
+        made = [x.reshape((*self.shape[:2], -1))]
+        for convolution in self.convolutions:
+            made.append(_halve(self.activation(_convolved(convolution, made[-1]))))
+        return [jnp.moveaxis(maps, -1, 0) for maps in made]
 
     def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, " outputs"]:
         """Return the logits of one image."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._passes import Passes as Passes
     from ._patterns import Patterns as Patterns
     from ._patterns import dataset_entropy as dataset_entropy
+    from ._requests import read_requests as read_requests
     from ._shuffle import shuffled as shuffled
     from ._sources import Dataset as Dataset
     from ._sources import dataset as dataset
@@ -38,6 +39,7 @@ _HOMES = {
     "_omniglot": ("omniglot",),
     "_passes": ("Passes",),
     "_patterns": ("Patterns", "dataset_entropy"),
+    "_requests": ("read_requests",),
     "_shuffle": ("shuffled",),
     "_sources": ("Dataset", "dataset"),
     "_stream": ("Scenario", "Split", "Stream", "Transformed"),

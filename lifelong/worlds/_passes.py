@@ -42,12 +42,16 @@ class Passes(World):
         return self.show(task, place, jnp.ones(n))
 
     def review(self, task: Int[Array, ""], n: int) -> Pages:
-        """Return every training example of one task, in pages of `n`."""
+        """Return every training example of one task, in random order, in pages of `n`."""
         return Review(world=self, task=task, size=n, count=-(-self.longest // n))
 
 
+REVIEWING = 2**31 - 1
+"""The pass in whose order a task is reviewed: no lesson comes so far."""
+
+
 class Review(Pages):
-    """The training examples of one task."""
+    """The training examples of one task, in an order that no pass of its lessons has."""
 
     world: Passes
     task: Int[Array, ""]
@@ -55,7 +59,8 @@ class Review(Pages):
     count: int = eqx.field(static=True)
 
     def page(self, i: Any) -> Batch:
-        """Return examples i·size … of the task; what lies past its end has weight 0."""
+        """Return the i·size-th to (i+1)·size-th examples; those past the end have weight 0."""
         place, total = i * self.size + jnp.arange(self.size), self.world.size(self.task)
-        weight = (place < total).astype(jnp.float32)
-        return self.world.show(self.task, jnp.minimum(place, total - 1), weight)
+        last, seed = jnp.full_like(place, REVIEWING), self.world.seed + self.task.astype(jnp.uint32)
+        place, weight = jnp.minimum(place, total - 1), (place < total).astype(jnp.float32)
+        return self.world.show(self.task, shuffled(place, total, last, seed), weight)
