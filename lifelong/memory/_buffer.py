@@ -79,12 +79,6 @@ def sample(buffer: Buffer, n: int, seed: UInt[Array, ""]) -> tuple[Batch, PyTree
     return Batch(held.x, held.y, held.task, (place < buffer.filled).astype(jnp.float32), held.allowed), extra
 
 
-def like_held(batch: Batch, buffer: Buffer) -> Batch:
-    """Return a batch without the allowed classes where the buffer does not keep them."""
-    held = buffer.examples
-    return Batch(batch.x, batch.y, batch.task, batch.weight, None if held.allowed is None else batch.allowed)
-
-
 Gone = Callable[[Batch], Bool[Array, " n"]]
 """Marks the examples of a batch that must go, as in `lambda batch: batch.task == 3`."""
 
