@@ -147,7 +147,12 @@ class GradientLearner(Learner):
         return self.memory.recall(m, key=key)
 
     def answer(
-        self, state: GradientState, x: Float[Array, "n *shape"], allowed: Bool[Array, "n outputs"] | None = None
+        self,
+        state: GradientState,
+        x: Float[Array, "n *shape"],
+        allowed: Bool[Array, "n outputs"] | None = None,
+        *,
+        key: PRNGKeyArray | None = None,
     ) -> Float[Array, "n outputs"]:
         """Return the logits over the active classes that an answer may name; where it may name none of them, over all
         that it may name, so that what was never taught is guessed.

@@ -56,9 +56,9 @@ class LifeState(eqx.Module):
     @property
     def taught(self) -> Int[Array, " lanes"]:
         """The task of every lane's last lesson (of the first, before any); −1 for a mixture."""
-        tasks = getattr(self.lesson, "task", None)
-        mixed = tasks is None or isinstance(self.lesson, Mixture)
-        return jnp.full(len(jax.tree.leaves(self.lesson)[0]), -1) if mixed else tasks
+        if hasattr(self.lesson, "task") and not isinstance(self.lesson, Mixture):
+            return self.lesson.task
+        return jnp.full(len(jax.tree.leaves(self.lesson)[0]), -1)
 
     def examined(self, learner: Learner) -> "LifeState":
         """Return what takes part in an exam that does not look at all of a learner."""

@@ -33,11 +33,14 @@ from ._perturb import Perturb as Perturb
 from ._perturb import random_perturbation as random_perturbation
 from ._perturb import refresh as refresh
 from ._perturb import sam as sam
+from ._posterior import PosteriorAnchor as PosteriorAnchor
+from ._posterior import field_divergence as field_divergence
 from ._projection import AGEM as AGEM
 from ._projection import GEM as GEM
 from ._prototypes import ICaRL as ICaRL
 from ._prototypes import NearestMean as NearestMean
 from ._replay import Replay as Replay
+from ._set_replay import SetReplay as SetReplay
 from ._unlearning import NPO as NPO
 from ._unlearning import GradientAscent as GradientAscent
 from ._unlearning import GradientUnlearner as GradientUnlearner
