@@ -15,6 +15,7 @@ from ._buffer import Buffer as Buffer
 from ._buffer import Policy as Policy
 from ._distillation import LwF as LwF
 from ._greedy import GDumb as GDumb
+from ._icarl import ICaRL as ICaRL
 from ._importance import fisher as fisher
 from ._importance import sensitivity as sensitivity
 from ._perturb import Perturb as Perturb
@@ -23,7 +24,6 @@ from ._perturb import refresh as refresh
 from ._perturb import sam as sam
 from ._projection import AGEM as AGEM
 from ._projection import GEM as GEM
-from ._prototypes import ICaRL as ICaRL
 from ._prototypes import NearestMean as NearestMean
 from ._replay import Replay as Replay
 from ._walk import RWalk as RWalk
