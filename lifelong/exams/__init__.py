@@ -1,7 +1,12 @@
 """How to know what has been learned."""
 
 from ._accuracy import Accuracy as Accuracy
+from ._audit import Audit as Audit
+from ._audit import Finding as Finding
+from ._audit import audit as audit
 from ._bias import Bias as Bias
+from ._confusion import Closeness as Closeness
+from ._confusion import Confusion as Confusion
 from ._exam import Exam as Exam
 from ._exam import Several as Several
 from ._exam import several as several
@@ -11,6 +16,20 @@ from ._lifelong_metrics import assess as assess
 from ._lifetime_log import LifetimeLog as LifetimeLog
 from ._lifetime_log import preprocess as preprocess
 from ._lifetime_log import scripted_log as scripted_log
+from ._plasticity import Plasticity as Plasticity
+from ._plasticity import effective_rank as effective_rank
+from ._plasticity import srank as srank
+from ._remains import Auc as Auc
+from ._remains import accuracy_on as accuracy_on
+from ._remains import agreement as agreement
+from ._remains import membership_auc as membership_auc
+from ._remains import prediction_distance as prediction_distance
+from ._remains import relearning_curve as relearning_curve
+from ._remains import steps_to_reach as steps_to_reach
+from ._requests import forgotten_accuracy as forgotten_accuracy
+from ._requests import relapse as relapse
+from ._requests import retained_accuracy as retained_accuracy
+from ._requests import spill as spill
 from ._statistics import Effect as Effect
 from ._statistics import Interval as Interval
 from ._statistics import benjamini_hochberg as benjamini_hochberg

@@ -11,6 +11,8 @@ from lifelong.keys import key_for
 from lifelong.recipe import number as number
 from lifelong.worlds import Batch, Pages
 
+from ._buffer import Gone, released
+
 Loss = Callable[..., Float[Array, ""]]
 """`loss(model, batch)` is the learner's own loss over the classes seen so far; `loss(model, batch, feedback)` that of
 another feedback."""
@@ -90,6 +92,12 @@ class Memory(eqx.Module):
     ) -> tuple[PyTree, PyTree]:
         """Return model and state after the end of a task; `review` leafs through all its training examples."""
         return model, m
+
+    def release(self, m: PyTree, gone: Gone) -> PyTree:
+        """Return the state without the examples that `gone(batch)` marks; unless overridden, all that buffers and batches
+        in the state hold of them is wiped out. Statistics, weights and logits of other examples stay as they are.
+        """
+        return released(m, gone)
 
     def answer(self, m: PyTree, model: PyTree, x: Float[Array, "n *shape"]) -> Float[Array, "n outputs"]:
         """Return the logits with which the learner answers."""
@@ -189,6 +197,10 @@ class Chain(Memory):
             model, s = memory.consolidate(s, model, review, loss, key=k)
             states.append(s)
         return model, tuple(states)
+
+    def release(self, m: PyTree, gone: Gone) -> PyTree:
+        """Let each memory release what it holds."""
+        return tuple(memory.release(s, gone) for memory, s in zip(self.memories, m, strict=True))
 
     def answer(self, m: PyTree, model: PyTree, x: Float[Array, "n *shape"]) -> Float[Array, "n outputs"]:
         """Answer with the first memory that answers for itself, else with the model."""

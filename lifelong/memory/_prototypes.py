@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from lifelong.errors import BadInput, Mismatch
-from lifelong.feedback._labels import FORBIDDEN
+from lifelong.feedback import FORBIDDEN, class_means, unit_length
 from lifelong.worlds import Batch
 
 from ._base import Memory, Step
@@ -25,26 +25,13 @@ def nearest_mean(
 
     Where no class is known, the model answers.
     """
-    near = 2 * unit_features(model, x) @ _unit(means).T - 2
+    near = 2 * unit_features(model, x) @ unit_length(means).T - 2
     return jnp.where(known.any(), jnp.where(known, near, FORBIDDEN), jax.vmap(model)(x))
-
-
-def class_means(
-    features: Float[Array, "n width"], y: Int[Array, " n"], weight: Float[Array, " n"], outputs: int
-) -> tuple[Float[Array, "outputs width"], Float[Array, " outputs"]]:
-    """Return the mean of every class's features, 0 where it has none, and how many examples there were."""
-    member = jax.nn.one_hot(y, outputs) * weight[:, None]
-    counts = member.sum(0)
-    return member.T @ features / jnp.maximum(counts, 1.0)[:, None], counts
 
 
 def unit_features(model: PyTree, x: Float[Array, "n *shape"]) -> Float[Array, "n width"]:
     """Return the model's features of every input, scaled to length 1."""
-    return _unit(jax.vmap(model.features)(x))
-
-
-def _unit(v: Float[Array, "n width"]) -> Float[Array, "n width"]:
-    return v / jnp.sqrt((v**2).sum(-1, keepdims=True) + 1e-12)
+    return unit_length(jax.vmap(model.features)(x))
 
 
 def check_features(model: PyTree) -> None:

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from ._batch import Lesson as Lesson
     from ._batch import Mixture as Mixture
     from ._batch import empty_batch as empty_batch
+    from ._requests import read_requests as read_requests
+    from ._shortcut import Shortcut as Shortcut
     from ._shuffle import shuffled as shuffled
     from ._sources import Dataset as Dataset
     from ._sources import dataset as dataset
@@ -18,15 +20,19 @@ if TYPE_CHECKING:
     from ._transforms import Transform as Transform
     from ._transforms import permutation as permutation
     from ._transforms import rotation as rotation
+    from ._views import RandomViews as RandomViews
     from ._world import Pages as Pages
     from ._world import World as World
 
 _HOMES = {
     "_batch": ("Batch", "Lesson", "Mixture", "empty_batch"),
+    "_shortcut": ("Shortcut",),
+    "_requests": ("read_requests",),
     "_shuffle": ("shuffled",),
     "_sources": ("Dataset", "dataset"),
     "_stream": ("Scenario", "Split", "Stream", "Transformed"),
     "_transforms": ("Transform", "permutation", "rotation"),
+    "_views": ("RandomViews",),
     "_world": ("Pages", "World"),
 }
 
