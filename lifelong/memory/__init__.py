@@ -20,6 +20,7 @@ from ._generative import GenerativeReplay as GenerativeReplay
 from ._greedy import GDumb as GDumb
 from ._hypernetworks import NoiseAlignment as NoiseAlignment
 from ._hypernetworks import OutputPreservation as OutputPreservation
+from ._icarl import ICaRL as ICaRL
 from ._importance import fisher as fisher
 from ._importance import sensitivity as sensitivity
 from ._interference import MIR as MIR
@@ -37,7 +38,6 @@ from ._posterior import PosteriorAnchor as PosteriorAnchor
 from ._posterior import field_divergence as field_divergence
 from ._projection import AGEM as AGEM
 from ._projection import GEM as GEM
-from ._prototypes import ICaRL as ICaRL
 from ._prototypes import NearestMean as NearestMean
 from ._replay import Replay as Replay
 from ._set_replay import SetReplay as SetReplay

@@ -70,6 +70,16 @@ def like_held(page: Batch, buffer: Buffer) -> Batch:
     return Batch(page.x, page.y, page.task, page.weight, None if buffer.examples.allowed is None else page.allowed)
 
 
+def put_in(batch: Batch, replayed: Batch) -> Batch:
+    """Return the batch with replayed examples, where they have any weight, in their places."""
+    taken = replayed.weight > 0
+
+    def put(old: Array, new: Array) -> Array:
+        return jnp.where(taken.reshape(-1, *[1] * (new.ndim - 1)), old, new)
+
+    return jax.tree.map(put, replayed, batch)
+
+
 def sample(buffer: Buffer, n: int, seed: UInt[Array, ""]) -> tuple[Batch, PyTree]:
     """Return n different examples, uniformly over seeds; where fewer are held the rest has weight 0."""
     place = jnp.arange(n)

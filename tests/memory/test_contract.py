@@ -60,6 +60,7 @@ FAMILIES = {
         "nearest mean of a buffer": NearestMean(8),
         "icarl": ICaRL(8, 3),
         "icarl with the learner's loss": ICaRL(8, 3, temperature=2.0, form="learner", classes=OUTPUTS),
+        "icarl among the batch": ICaRL(8, BATCH, temperature=2.0, form="softened", mix="among"),
         "gdumb": GDumb(8, 3, passes=2),
     },
     "anchors": {
