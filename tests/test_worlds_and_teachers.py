@@ -31,7 +31,7 @@ WORLDS = {
 }
 TEACHERS = {
     "one by one": OneByOne(TASKS, 3),
-    "one by one, any order": OneByOne(TASKS, 3, shuffle=True),
+    "one by one, any order": OneByOne(TASKS, tuple(range(1, TASKS + 1)), shuffle=True),
     "all at once": AllAtOnce(TASKS),
     "blurred": Blurred(TASKS, 3),
     "by recency": Recency(tasks=TASKS, steps=3),

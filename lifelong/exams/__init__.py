@@ -14,6 +14,9 @@ from ._lifelong_metrics import assess as assess
 from ._lifetime_log import LifetimeLog as LifetimeLog
 from ._lifetime_log import preprocess as preprocess
 from ._lifetime_log import scripted_log as scripted_log
+from ._plasticity import Plasticity as Plasticity
+from ._plasticity import effective_rank as effective_rank
+from ._plasticity import srank as srank
 from ._remains import Auc as Auc
 from ._remains import accuracy_on as accuracy_on
 from ._remains import agreement as agreement

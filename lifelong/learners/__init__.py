@@ -1,5 +1,7 @@
 """How something changes with experience."""
 
+from ._generative_classifier import GenerativeClassifier as GenerativeClassifier
+from ._generative_classifier import GenerativeClassifierState as GenerativeClassifierState
 from ._gradient import GradientLearner as GradientLearner
 from ._gradient import GradientState as GradientState
 from ._learner import Learner as Learner

@@ -16,6 +16,7 @@ from lifelong.recipe import Recipe
 from lifelong.worlds import Batch, Lesson, Mixture, Pages, World
 
 from ._gradient import GradientLearner, GradientState, _among
+from ._learner import blank_batch
 
 
 class UnlearningState(GradientState):
@@ -72,7 +73,7 @@ class UnlearningLearner(GradientLearner):
     def init(self, world: World, *, key: PRNGKeyArray) -> UnlearningState:
         """Return a fresh learner; raise `Mismatch` where the model does not fit the world or the unlearner."""
         state = super().init(world, key=key)
-        like = self._blank(world, key)
+        like = blank_batch(world, self.batch, key=key)
         step = lambda model: self.unlearner.objective(model, model, like, self._loss(state.seen, key), key=key)  # noqa: E731
         eqx.filter_eval_shape(step, state.model)
         return _with_reference(state)
@@ -105,6 +106,10 @@ class UnlearningLearner(GradientLearner):
         pages = super()._review(world, lesson)
         return _Withheld(pages=pages, withheld=_unlearned(lesson), count=pages.count)
 
+    def examined(self, state: GradientState) -> GradientState:
+        """Return model, classes seen, and the memory's state if it answers."""
+        return eqx.tree_at(lambda s: s.reference, super().examined(state), None)
+
     @property
     def consolidates(self) -> bool:
         """It always does: the reference changes."""
@@ -122,7 +127,8 @@ class _Told(eqx.Module):
     loss: Loss = eqx.field(static=True)
 
     def __call__(self, model: PyTree, experience: Batch, *, key: PRNGKeyArray) -> tuple[Float[Array, ""], Info]:
-        value, info = self.feedback(model, self.asked, key=key)
+        shown = jax.tree.map(lambda a, b: jnp.where(self.unlearn, a, b), self.asked, experience)
+        value, info = self.feedback(model, shown, key=key)
         forget = self.asked if self.unlearner.needs_data else _hidden(self.asked, jnp.bool_(True))
         gone = self.unlearner.objective(model, self.reference, forget, self.loss, key=key_for(key, "unlearn"))
         return jnp.where(self.unlearn, gone, value), info

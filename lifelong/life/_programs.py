@@ -33,6 +33,10 @@ class Parts(eqx.Module):
     teacher: Teacher
     exam: Exam
 
+    def examined(self) -> "Parts":
+        """Return what takes part in an exam that does not look at all of a learner."""
+        return Parts(self.learner.examinee(), self.world, Teacher(), self.exam)
+
 
 class LifeState(eqx.Module):
     """Everything that differs between lanes: the learner, the teacher's plan, the last lesson given, and the place.
@@ -48,6 +52,10 @@ class LifeState(eqx.Module):
     def within(self, world: World) -> World:
         """Return the world as this lifetime meets it."""
         return eqx.combine(self.place, world)
+
+    def examined(self, learner: Learner) -> "LifeState":
+        """Return what takes part in an exam that does not look at all of a learner."""
+        return LifeState(learner.examined(self.learner), None, None, self.place)
 
 
 def _compiler_options() -> dict[str, int]:

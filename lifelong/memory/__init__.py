@@ -5,7 +5,6 @@ from ._anchors import L2 as L2
 from ._anchors import MAS as MAS
 from ._anchors import SI as SI
 from ._anchors import OnlineEWC as OnlineEWC
-from ._anchors import RWalk as RWalk
 from ._base import Chain as Chain
 from ._base import Loss as Loss
 from ._base import Memory as Memory
@@ -17,11 +16,13 @@ from ._buffer import Gone as Gone
 from ._buffer import Policy as Policy
 from ._buffer import released as released
 from ._distillation import LwF as LwF
+from ._generative import GenerativeReplay as GenerativeReplay
 from ._greedy import GDumb as GDumb
 from ._hypernetworks import NoiseAlignment as NoiseAlignment
 from ._hypernetworks import OutputPreservation as OutputPreservation
 from ._importance import fisher as fisher
 from ._importance import sensitivity as sensitivity
+from ._interference import MIR as MIR
 from ._perturb import Perturb as Perturb
 from ._perturb import random_perturbation as random_perturbation
 from ._perturb import refresh as refresh
@@ -38,3 +39,4 @@ from ._unlearning import RandomLabels as RandomLabels
 from ._unlearning import Retrain as Retrain
 from ._unlearning import SimNPO as SimNPO
 from ._unlearning import Unlearner as Unlearner
+from ._walk import RWalk as RWalk

@@ -65,6 +65,11 @@ def write(buffer: Buffer, slots: Int[Array, " n"], batch: Batch, extra: PyTree) 
     return eqx.tree_at(lambda b: (b.examples, b.extra), buffer, (examples, jax.tree.map(put, buffer.extra, extra)))
 
 
+def like_held(page: Batch, buffer: Buffer) -> Batch:
+    """Return a page without the allowed classes where the buffer does not keep them."""
+    return Batch(page.x, page.y, page.task, page.weight, None if buffer.examples.allowed is None else page.allowed)
+
+
 def sample(buffer: Buffer, n: int, seed: UInt[Array, ""]) -> tuple[Batch, PyTree]:
     """Return n different examples, uniformly over seeds; where fewer are held the rest has weight 0."""
     place = jnp.arange(n)

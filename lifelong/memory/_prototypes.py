@@ -15,7 +15,7 @@ from lifelong.recipe import Number, number
 from lifelong.worlds import Batch, Pages
 
 from ._base import Loss, Memory, Step
-from ._buffer import Buffer, Policy, empty_buffer, insert, sample, write
+from ._buffer import Buffer, Policy, empty_buffer, insert, like_held, sample, write
 
 UNCHOSEN = 1 << 30
 """The place in the herding order of an example that is not in it."""
@@ -179,6 +179,7 @@ class ICaRL(Memory):
         strength: α.
         temperature: T.
         form: 'binary' or 'learner'.
+        classes: reserve room for so many classes, each capacity / classes; None divides it among those met.
     """
 
     strength: Number = number(1.0)
@@ -186,6 +187,7 @@ class ICaRL(Memory):
     capacity: int = eqx.field(static=True, default=2000)
     batch: int = eqx.field(static=True, default=32)
     form: Literal["binary", "learner"] = eqx.field(static=True, default="binary")
+    classes: int | None = eqx.field(static=True, default=None)
 
     def __init__(
         self,
@@ -194,18 +196,21 @@ class ICaRL(Memory):
         strength: Number = 1.0,
         temperature: Number = 1.0,
         form: Literal["binary", "learner"] = "binary",
+        classes: int | None = None,
     ):
         if not 1 <= batch <= capacity:
             raise BadInput(f"the replayed batch must be 1 … capacity, and it is {batch} of {capacity}")
         if form not in ("binary", "learner"):
             raise BadInput(f"the form of iCaRL's loss must be 'binary' or 'learner', not '{form}'")
         self.strength, self.temperature = jnp.asarray(strength, jnp.float32), jnp.asarray(temperature, jnp.float32)
-        self.capacity, self.batch, self.form = capacity, batch, form
+        self.capacity, self.batch, self.form, self.classes = capacity, batch, form, classes
 
     def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> ICaRLState:
         """Return an empty store; raise `Mismatch` or `BadInput` where model or capacity do not suit."""
         _check_features(model)
         outputs = eqx.filter_eval_shape(model, like.x[0]).shape[-1]
+        if self.classes is not None and not outputs <= self.classes <= self.capacity:
+            raise BadInput(f"room is reserved for {outputs} (all) … {self.capacity} classes, not for {self.classes}")
         if self.capacity < outputs:
             raise BadInput(f"{self.capacity} exemplars are fewer than one for each of {outputs} classes; keep more")
         store = empty_buffer(like, self.capacity, outputs, jnp.zeros(1, jnp.int32))
@@ -242,7 +247,7 @@ class ICaRL(Memory):
         features, y, weight = features.reshape(-1, features.shape[-1]), y.reshape(-1), weight.reshape(-1)
         fresh = jnp.zeros(outputs, jnp.int32).at[y].add((weight > 0).astype(jnp.int32))
         met_of = m.store.met_of + fresh
-        quota = self.capacity // jnp.maximum((met_of > 0).sum(), 1)
+        quota = jnp.int32(self.capacity) // (self.classes or jnp.maximum((met_of > 0).sum(), 1))
         places = herd(features, y, weight, outputs, quota).reshape(review.count, -1)
         store, starts = _make_room(m.store, fresh, quota)
         store = eqx.tree_at(lambda b: (b.met, b.met_of), store, (met_of.sum(), met_of))
@@ -250,7 +255,7 @@ class ICaRL(Memory):
         def put(i: Array, store: Buffer) -> Buffer:
             page = review.page(i)
             slots = jnp.where(places[i] < quota, starts[page.y] + places[i], self.capacity)
-            return write(store, slots, _like_held(page, store), places[i])
+            return write(store, slots, like_held(page, store), places[i])
 
         store = jax.lax.fori_loop(0, review.count, put, store)
         return model, ICaRLState(store, eqx.filter(model, eqx.is_array))
@@ -267,11 +272,6 @@ def _parts(batch: Batch) -> tuple[Array, Array, Array]:
 
 def _read(model: PyTree, page: Batch) -> tuple[Array, Array, Array]:
     return unit_features(model, page.x), page.y, page.weight
-
-
-def _like_held(page: Batch, store: Buffer) -> Batch:
-    """Return a page without the allowed classes where the store does not keep them."""
-    return Batch(page.x, page.y, page.task, page.weight, None if store.examples.allowed is None else page.allowed)
 
 
 def _make_room(

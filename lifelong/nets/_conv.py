@@ -53,12 +53,16 @@ class ConvNet(eqx.Module):
         self.head = eqx.nn.Linear(width, outputs, key=head_key)
         self.shape, self.activation = tuple(shape), activation
 
+    def activations(self, x: Float[Array, "*shape"]) -> list[Float[Array, "units ..."]]:
+        """Return what every hidden layer makes of one image: feature maps [channels, h, w], then the units before the head."""
+        made = [jnp.moveaxis(x.reshape((*self.shape[:2], -1)), -1, 0)]
+        for convolution in self.convolutions:
+            made.append(_halve(self.activation(convolution(made[-1]))))
+        return [*made[1:], self.activation(self.dense(made[-1].reshape(-1)))]
+
     def features(self, x: Float[Array, "*shape"]) -> Float[Array, " width"]:
         """Return what the fully connected layer makes of one image."""
-        planes = jnp.moveaxis(x.reshape((*self.shape[:2], -1)), -1, 0)
-        for convolution in self.convolutions:
-            planes = _halve(self.activation(convolution(planes)))
-        return self.activation(self.dense(planes.reshape(-1)))
+        return self.activations(x)[-1]
 
     def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, " outputs"]:
         """Return the logits of one image."""

@@ -83,7 +83,7 @@ class Stream(World):
         return self.present(self.x[row], self.y[row], jnp.broadcast_to(task, (n,)), jnp.ones(n))
 
     def review(self, task: Int[Array, ""], n: int) -> Pages:
-        """Return every training example of one task, in pages of `n`."""
+        """Return every training example of one task, in random order, in pages of `n`."""
         return Review(stream=self, task=task, size=n, count=-(-self.longest // n))
 
     def papers(self, n: int) -> Pages:
@@ -91,8 +91,12 @@ class Stream(World):
         raise NotImplementedError
 
 
+REVIEWING = 2**31 - 1
+"""The pass in whose order a task is reviewed: no lesson comes so far."""
+
+
 class Review(Pages):
-    """The training rows of one task."""
+    """The training rows of one task, in an order that no pass of its lessons has."""
 
     stream: Stream
     task: Int[Array, ""]
@@ -100,11 +104,12 @@ class Review(Pages):
     count: int = eqx.field(static=True)
 
     def page(self, i: Int[Array, ""]) -> Batch:
-        """Return rows i·size … of the task; rows past its end have weight 0."""
+        """Return the i·size-th to (i+1)·size-th rows; those past the end have weight 0."""
         place, total = i * self.size + jnp.arange(self.size), self.stream.size(self.task)
-        row = self.stream.find(self.task, jnp.minimum(place, total - 1))
-        weight = (place < total).astype(jnp.float32)
         task = jnp.broadcast_to(self.task, (self.size,))
+        last, seed = jnp.full_like(place, REVIEWING), self.stream.seed + self.task.astype(jnp.uint32)
+        row = self.stream.find(self.task, shuffled(jnp.minimum(place, total - 1), total, last, seed))
+        weight = (place < total).astype(jnp.float32)
         return self.stream.present(self.stream.x[row], self.stream.y[row], task, weight)
 
 

@@ -19,6 +19,7 @@ OPTIONS = {
     "verify": ["--all", "--out"],
     "compare": ["--out"],
     "cite": ["--all"],
+    "anchors": ["--markdown", "--seeds", "--quick", "--force", "--strict", "--out"],
     "data": [],
     "doctor": ["--out"],
 }

@@ -15,8 +15,10 @@ from lifelong.memory import (
     GEM,
     L2,
     MAS,
+    MIR,
     SI,
     GDumb,
+    GenerativeReplay,
     ICaRL,
     LwF,
     NearestMean,
@@ -31,17 +33,20 @@ from lifelong.memory import (
     refresh,
     sam,
 )
-from lifelong.nets import MLP, Hypernetwork
+from lifelong.nets import MLP, VAE, Hypernetwork
 from lifelong.recipe import Recipe
 from lifelong.worlds import Batch, Pages
 
 OUTPUTS, BATCH = 4, 5
+DREAMS = Recipe(VAE, latent=2, width=4, depth=1, likelihood="gaussian")
 
 FAMILIES = {
     "rehearsal": {
         "er": Replay(8, 3, mix="concatenate"),
         "der++": Replay(8, 3, logits=0.5, policy="balanced"),
         "er by task": Replay(8, 3, policy="greedy", mix="by_task"),
+        "er in shares": Replay(8, BATCH, logits=0.5, policy="by_task", mix="blend"),
+        "mir": MIR(8, 2, 5),
     },
     "perturbations": {
         "nothing": Nothing(),
@@ -54,7 +59,7 @@ FAMILIES = {
         "nearest mean": NearestMean(),
         "nearest mean of a buffer": NearestMean(8),
         "icarl": ICaRL(8, 3),
-        "icarl with the learner's loss": ICaRL(8, 3, temperature=2.0, form="learner"),
+        "icarl with the learner's loss": ICaRL(8, 3, temperature=2.0, form="learner", classes=OUTPUTS),
         "gdumb": GDumb(8, 3, passes=2),
     },
     "anchors": {
@@ -63,10 +68,17 @@ FAMILIES = {
         "online ewc": OnlineEWC(0.1, decay=0.9, labels="all"),
         "si": SI(0.1),
         "mas": MAS(0.1),
+        "mas of pages": MAS(0.1, of="page"),
+        "si, signed": SI(0.1, signed=True),
         "rwalk": RWalk(0.1),
+    },
+    "generators": {
+        "generative replay": GenerativeReplay(DREAMS, batch=3),
+        "generative replay, distilled": GenerativeReplay(DREAMS, batch=3, targets="soft", share=0.5),
     },
     "distillation and projection": {
         "lwf": LwF(),
+        "lwf by task": LwF(classes="seen", mix="by_task"),
         "agem": AGEM(8, 3),
         "gem": GEM(3, 2),
     },

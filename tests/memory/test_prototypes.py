@@ -179,6 +179,18 @@ def test_exemplars_are_herded_at_the_end_of_a_task_and_old_classes_keep_their_fi
     np.testing.assert_array_equal(two.store.extra[:15], np.tile([0, 1, 2], 5))
 
 
+def test_with_room_reserved_every_class_has_its_share_from_the_start():
+    reserved = ICaRL(capacity=18, batch=4, classes=OUTPUTS)
+    one = consolidated(reserved.init(MODEL, FIRST, key=jax.random.key(0)), MODEL, FIRST, reserved)
+    two = consolidated(one, LATER, SECOND, reserved)
+    for label in (0, 1):
+        np.testing.assert_array_equal(exemplars_of(one, label), chosen_by_loop(MODEL, FIRST, label, 3))
+        np.testing.assert_array_equal(exemplars_of(two, label), exemplars_of(one, label))
+    assert int(one.store.filled) == 6 and int(two.store.filled) == 15
+    with pytest.raises(BadInput, match=r"reserved for 6 \(all\) … 18 classes, not for 4"):
+        ICaRL(capacity=18, batch=4, classes=4).init(MODEL, FIRST, key=jax.random.key(0))
+
+
 def test_a_store_larger_than_the_task_holds_all_of_it_and_no_padding():
     roomy = ICaRL(capacity=200, batch=4)
     m = consolidated(roomy.init(MODEL, FIRST, key=jax.random.key(0)), MODEL, FIRST, roomy)
