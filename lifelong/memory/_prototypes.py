@@ -9,8 +9,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from lifelong.errors import BadInput, Mismatch
-from lifelong.feedback import weighted_mean
-from lifelong.feedback._labels import FORBIDDEN
+from lifelong.feedback import FORBIDDEN, class_means, unit_length, weighted_mean
 from lifelong.recipe import Number, number
 from lifelong.worlds import Batch, Pages
 
@@ -22,32 +21,25 @@ UNCHOSEN = 1 << 30
 
 
 def nearest_mean(
-    model: PyTree, x: Float[Array, "n *shape"], means: Float[Array, "outputs width"], known: Bool[Array, " outputs"]
+    model: PyTree,
+    x: Float[Array, "n *shape"],
+    means: Float[Array, "outputs width"],
+    known: Bool[Array, " outputs"],
+    unit: bool = True,
 ) -> Float[Array, "n outputs"]:
-    """Return −‖φ(x) − μ_c‖² with features φ and means μ both scaled to length 1; unknown classes are out of reach.
+    """Return −‖φ(x) − μ_c‖² with features φ and means μ both scaled to length 1, or not; unknown classes are out of reach.
 
     Where no class is known, the model answers.
     """
-    near = 2 * unit_features(model, x) @ _unit(means).T - 2
+    features, means = features_of(model, x, unit), unit_length(means) if unit else means
+    near = 2 * features @ means.T - (features**2).sum(-1, keepdims=True) - (means**2).sum(-1)
     return jnp.where(known.any(), jnp.where(known, near, FORBIDDEN), jax.vmap(model)(x))
 
 
-def class_means(
-    features: Float[Array, "n width"], y: Int[Array, " n"], weight: Float[Array, " n"], outputs: int
-) -> tuple[Float[Array, "outputs width"], Float[Array, " outputs"]]:
-    """Return the mean of every class's features, 0 where it has none, and how many examples there were."""
-    member = jax.nn.one_hot(y, outputs) * weight[:, None]
-    counts = member.sum(0)
-    return member.T @ features / jnp.maximum(counts, 1.0)[:, None], counts
-
-
-def unit_features(model: PyTree, x: Float[Array, "n *shape"]) -> Float[Array, "n width"]:
-    """Return the model's features of every input, scaled to length 1."""
-    return _unit(jax.vmap(model.features)(x))
-
-
-def _unit(v: Float[Array, "n width"]) -> Float[Array, "n width"]:
-    return v / jnp.sqrt((v**2).sum(-1, keepdims=True) + 1e-12)
+def features_of(model: PyTree, x: Float[Array, "n *shape"], unit: bool = True) -> Float[Array, "n width"]:
+    """Return the model's features of every input, scaled to length 1 or as they are."""
+    features = jax.vmap(model.features)(x)
+    return unit_length(features) if unit else features
 
 
 def _check_features(model: PyTree) -> None:
@@ -88,7 +80,7 @@ def herd(
 
 
 class Means(NamedTuple):
-    """The mean of every class's unit-length features, and how many examples it is of."""
+    """The mean of every class's features, and how many examples it is of."""
 
     mean: Float[Array, "outputs width"]
     count: Float[Array, " outputs"]
@@ -102,13 +94,19 @@ class NearestMean(Memory):
     running one, in which every example counts with the features it had when it was learned, or, with a buffer, that of
     the examples held under today's features (at the cost of one pass over the buffer in every page of an exam).
 
+    With features as they are and a model that does not change (`optax.set_to_zero()`), these are the prototypes of a
+    prototypical network, accumulated over a stream (Snell et al. 2017, "Prototypical Networks for Few-shot Learning",
+    equations 1 and 2).
+
     Args:
         capacity: examples held; None keeps running means and no examples.
         policy: who stays in the buffer.
+        unit: whether features and means are scaled to length 1.
     """
 
     capacity: int | None = eqx.field(static=True, default=None)
     policy: Policy = eqx.field(static=True, default="balanced")
+    unit: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self):
         if self.capacity is not None and self.capacity < 1:
@@ -131,21 +129,21 @@ class NearestMean(Memory):
         if isinstance(m, Buffer):
             return insert(m, batch, None, self.policy, key=key)
         offered = (batch.weight > 0).astype(jnp.float32)
-        mean, new = class_means(unit_features(step.before, batch.x), batch.y, offered, len(m.count))
+        mean, new = class_means(features_of(step.before, batch.x, self.unit), batch.y, offered, len(m.count))
         count = m.count + new
         return Means(m.mean + (new / jnp.maximum(count, 1.0))[:, None] * (mean - m.mean), count)
 
     def answer(self, m: Means | Buffer, model: PyTree, x: Float[Array, "n *shape"]) -> Float[Array, "n outputs"]:
         """Return minus the squared distances to the class means."""
-        mean, count = _means_held(m, model) if isinstance(m, Buffer) else m
-        return nearest_mean(model, x, mean, count > 0)
+        mean, count = _means_held(m, model, self.unit) if isinstance(m, Buffer) else m
+        return nearest_mean(model, x, mean, count > 0, self.unit)
 
 
-def _means_held(buffer: Buffer, model: PyTree) -> Means:
+def _means_held(buffer: Buffer, model: PyTree, unit: bool = True) -> Means:
     """Return the means of the examples held under the model's features."""
     taken = (jnp.arange(len(buffer)) < buffer.filled).astype(jnp.float32)
     held = buffer.examples
-    return Means(*class_means(unit_features(model, held.x), held.y, taken, len(buffer.met_of)))
+    return Means(*class_means(features_of(model, held.x, unit), held.y, taken, len(buffer.met_of)))
 
 
 class ICaRLState(NamedTuple):
@@ -271,7 +269,7 @@ def _parts(batch: Batch) -> tuple[Array, Array, Array]:
 
 
 def _read(model: PyTree, page: Batch) -> tuple[Array, Array, Array]:
-    return unit_features(model, page.x), page.y, page.weight
+    return features_of(model, page.x), page.y, page.weight
 
 
 def _make_room(
