@@ -106,6 +106,10 @@ class UnlearningLearner(GradientLearner):
         pages = super()._review(world, lesson)
         return _Withheld(pages=pages, withheld=_unlearned(lesson), count=pages.count)
 
+    def examined(self, state: GradientState) -> GradientState:
+        """Return model, classes seen, and the memory's state if it answers."""
+        return eqx.tree_at(lambda s: s.reference, super().examined(state), None)
+
     @property
     def consolidates(self) -> bool:
         """It always does: the reference changes."""
@@ -123,7 +127,8 @@ class _Told(eqx.Module):
     loss: Loss = eqx.field(static=True)
 
     def __call__(self, model: PyTree, experience: Batch, *, key: PRNGKeyArray) -> tuple[Float[Array, ""], Info]:
-        value, info = self.feedback(model, self.asked, key=key)
+        shown = jax.tree.map(lambda a, b: jnp.where(self.unlearn, a, b), self.asked, experience)
+        value, info = self.feedback(model, shown, key=key)
         forget = self.asked if self.unlearner.needs_data else _hidden(self.asked, jnp.bool_(True))
         gone = self.unlearner.objective(model, self.reference, forget, self.loss, key=key_for(key, "unlearn"))
         return jnp.where(self.unlearn, gone, value), info
