@@ -42,6 +42,11 @@ class Confusion(Exam):
         """A row a class asked, a column a class answered."""
         return {"confusion": ("asked", "answered")}
 
+    @property
+    def whole(self) -> bool:
+        """It looks at answers alone."""
+        return False
+
 
 class Closeness(Exam):
     """Look at all test examples where the learner compares them, and how close the means of classes lie.
@@ -73,3 +78,8 @@ class Closeness(Exam):
     def dims(self) -> dict[str, tuple[str, ...]]:
         """One value for every two classes."""
         return {"closeness": ("class", "other")}
+
+    @property
+    def whole(self) -> bool:
+        """It looks at the model alone."""
+        return False

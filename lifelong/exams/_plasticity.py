@@ -107,6 +107,11 @@ class Plasticity(Exam):
         single = dict.fromkeys(("effective_rank", "srank", "weight_norm"), ())
         return {"active_units": ("layer",), "dormant_units": ("layer",), **single}
 
+    @property
+    def whole(self) -> bool:
+        """It looks at the model alone."""
+        return False
+
 
 def _by_unit(layer: Float[Array, "n units *places"]) -> Float[Array, "n two_units"]:
     """Return for every unit how often it is above 0, and then how large it is, on the mean over its places."""

@@ -15,7 +15,7 @@ from lifelong.recipe import Number, number
 from lifelong.worlds import Batch, Pages, RandomViews
 
 from ._base import Loss, Memory, Step
-from ._buffer import Buffer, empty_buffer, insert, sample
+from ._buffer import Buffer, Gone, empty_buffer, insert, released, sample
 from ._pairs import Mixed, draw_of_class, draw_pairs, mix, pair_probabilities
 
 WIDEST = 0.6
@@ -123,7 +123,8 @@ class OnPro(Memory):
         outputs = eqx.filter_eval_shape(model, like.x[0]).shape[-1]
         width = eqx.filter_eval_shape(model.project, like.x[0]).shape[-1]
         buffer = empty_buffer(like, self.capacity, outputs)
-        seen, mixed = self._draw(buffer, jnp.zeros((outputs, width)), jnp.zeros(outputs), key)
+        nothing = eqx.filter_eval_shape(self._draw, buffer, jnp.zeros((outputs, width)), jnp.zeros(outputs), key)
+        seen, mixed = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), nothing)
         return OnProState(buffer, seen, mixed, jnp.int32(0))
 
     def recall(self, m: OnProState, *, key: PRNGKeyArray) -> Rehearsal:
@@ -200,6 +201,11 @@ class OnPro(Memory):
         """Count the finished task, and let the next one begin with what was drawn as it is."""
         seen = m.seen
         return model, m._replace(mixed=mix(seen, seen, jnp.zeros(self.batch)), finished=m.finished + 1)
+
+    def release(self, m: OnProState, gone: Gone) -> OnProState:
+        """Return the state without the examples that `gone` marks, and without any mixture."""
+        m = released(m, gone)
+        return m._replace(mixed=mix(m.seen, m.seen, jnp.zeros(self.batch)))
 
 
 def _as(mask: Array, like: Array) -> Array:

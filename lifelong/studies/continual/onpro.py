@@ -33,7 +33,7 @@ from lifelong.recipe import Number, Recipe
 from lifelong.teachers import AllAtOnce, OneByOne
 from lifelong.worlds import RandomViews, Shortcut, Split, dataset
 
-RATES = Grid("learner.optimizer.numbers.learning_rate", (5e-4, 1e-3, 2e-3, 5e-3))
+RATES = Grid("learner.optimizer.numbers.learning_rate", (5e-4, 1e-3, 3e-3, 1e-2))
 VIEWS = RandomViews(shift=2.0, flip=0.5, crop=0.8)
 
 
