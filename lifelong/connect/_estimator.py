@@ -12,10 +12,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lifelong.errors import BadInput
+from lifelong.exams import Audit
 from lifelong.feedback import FORBIDDEN
-from lifelong.memory import Memory
+from lifelong.memory import Memory, Unlearner
 from lifelong.recipe import Recipe
 
+from ._forgetting import Known, forget
 from ._lived import Lived, Plan
 from ._report import Report
 from ._saved import Portable, load, packed, save, unpacked
@@ -41,7 +43,7 @@ class ContinualClassifier(ClassifierMixin, BaseEstimator):
     batch_size : int
         Rows in a step.
     epochs : int
-        Passes of `fit` through the rows.
+        Passes of `fit` through the rows; only in the last are they offered to the memory, so that each counts once.
     update_epochs : int
         Passes of `partial_fit` through the rows.
     task_rows : int
@@ -112,6 +114,44 @@ class ContinualClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "lived_")
         self.lived_ = self.lived_.task_ended()
         return self
+
+    def forget(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        method: str | Unlearner = "npo",
+        retain: tuple[Any, Any] | None = None,
+        held_out: tuple[Any, Any] | None = None,
+    ) -> Audit:
+        """Forget rows that were learned, and say what is left of them.
+
+        They are taken out of all buffers, exactly; then the model unlearns them by a method. Only 'retrain' leaves nothing
+        behind for certain; print the audit to see how far another came.
+
+        Parameters
+        ----------
+        X, y : rows and labels as they were learned
+        method : str or Unlearner
+            'npo', 'simnpo', 'ascent', 'random-labels', 'release' (leave the model as it is), 'retrain', or an
+            unlearner of `lifelong.memory`, such as `NPO(steps=200)`.
+        retain : (X, y) or None
+            Rows that must stay known. They are rehearsed meanwhile (else what the buffers hold; with neither, nothing
+            protects what else was learned), 'retrain' learns
+            from them, and with `held_out` the audit compares with a model retrained from them.
+        held_out : (X, y) or None
+            Rows of the same kind that were never learned, for the audit of the model; without them only the buffers are
+            looked at.
+
+        Raises `UnknownName` for an unknown method, `BadInput` for rows that cannot be used or labels never learned; the
+        estimator is then left as it was.
+        """
+        check_is_fitted(self)
+        asked, kept, others = (
+            pair and Known.of(self.lived_, *self._rows(*pair)) for pair in ((X, y), retain, held_out)
+        )
+        self.lived_, found = forget(self.lived_, cast(Known, asked), method, kept, others)
+        return found
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the likeliest of the classes met so far for every row."""

@@ -20,6 +20,7 @@ from lifelong.recipe import Recipe
 
 from ._growth import grown
 from ._names import memory_named
+from ._once import Once, offering
 from ._rows import CHUNK, Rows, answers, born, ended, filled_up, learned, page_size, pages
 
 LEAST = 8
@@ -49,7 +50,7 @@ class Plan:
         return cls(
             model=_recipe_of(parameters["model"]),
             optimizer=_optimizer_of(parameters["optimizer"]),
-            memory=memory_named(parameters["memory"]),
+            memory=Once(memory_named(parameters["memory"])),
             batch=int(parameters["batch_size"]),
             features=features,
             task_rows=int(parameters["task_rows"]),
@@ -172,11 +173,15 @@ class Lived:
         return order[np.searchsorted(self.labels, y, sorter=order)]
 
     def taught(self, x: Float32[np.ndarray, "n features"], y: np.ndarray, passes: int) -> "Lived":
-        """Return it after some passes through rows, each in a new order; raise `BadInput` where it diverges."""
+        """Return it after some passes through rows, each in a new order; raise `BadInput` where it diverges.
+
+        The memory is offered the rows in the last pass, when the model knows them best.
+        """
         known = self.told(np.unique(y), x[0])
         codes, state, steps = known.codes(y), known.state, known.steps
         random, reported = np.random.default_rng([self.seed, steps]), []
-        for _ in range(passes):
+        for turn in range(passes):
+            state = offering(state, turn == passes - 1)
             for page_x, page_y in pages(x, codes, random.permutation(len(y)), page_size(self.plan.batch)):
                 rows = filled_up(page_x, page_y, page_size(self.plan.batch), known.outputs, self.tasks)
                 count = -(-len(page_y) // self.plan.batch)

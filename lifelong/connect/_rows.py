@@ -79,18 +79,18 @@ def page_size(batch: int) -> int:
     return batch * -(-PAGE // batch)
 
 
-def _compiled(function: _Program) -> _Program:
+def compiled(function: _Program) -> _Program:
     """Compile for a learner and the shapes of its arguments; learners with equal static fields share programs."""
     return cast(_Program, partial(eqx.filter_jit, compiler_options=compiler_options())(function))  # pyright: ignore
 
 
-@_compiled
+@compiled
 def born(learner: GradientLearner, rows: Rows, key: PRNGKeyArray) -> GradientState:
     """Return a newborn learner for rows like these."""
     return learner.init(rows, key=key)
 
 
-@_compiled
+@compiled
 def learned(
     learner: GradientLearner, state: GradientState, rows: Rows, first: Int[Array, ""], steps: Int[Array, ""], key: Any
 ) -> tuple[GradientState, dict[str, Array], Bool[Array, ""]]:
@@ -118,7 +118,7 @@ def learned(
     return state, info, all_finite(state)
 
 
-@_compiled
+@compiled
 def _answered(
     learner: GradientLearner, state: GradientState, x: Float[Array, "page features"], chunks: Int[Array, ""]
 ) -> Float[Array, "page outputs"]:
@@ -145,7 +145,7 @@ def answers(
     return np.concatenate(found)
 
 
-@_compiled
+@compiled
 def ended(
     learner: GradientLearner, state: GradientState, rows: Rows, key: PRNGKeyArray
 ) -> tuple[GradientState, Bool[Array, ""]]:
