@@ -1,4 +1,4 @@
-"""The command line: `lifelong list`, `show`, `run`, `report`, `verify`, `compare`, `cite`, `anchors`, `data`,
+"""The command line: `lifelong list`, `show`, `run`, `report`, `verify`, `compare`, `export`, `cite`, `anchors`, `data`,
 `doctor`.
 
 Every command is a dataclass; its fields are the options, and argparse reads them. Tyro, which does the same from the
@@ -26,6 +26,7 @@ COMMANDS = {
     "report": "_running.Report",
     "verify": "_stored.Verify",
     "compare": "_stored.Compare",
+    "export": "_export.Export",
     "cite": "_catalogue.Cite",
     "anchors": "_anchors.Anchors",
     "data": "_data.Data",

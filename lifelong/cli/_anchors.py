@@ -90,8 +90,8 @@ class Anchors(Command):
         elif self.markdown:
             print(as_page(rows), end="")
         else:
-            columns = ("row", "published", "ours", "seeds", "difference", "band", "state")
-            show(table(columns, [_cells(one, self.quick) for one in rows], numbers=columns[1:6]))
+            columns = ("row", "published", "ours", "apart", "band", "state")
+            show(table(columns, [_cells(one, self.quick) for one in rows], numbers=columns[1:5]))
             self._print_summary(rows)
         beside = any(one.state in ("outside", "diverged") for one in rows)
         return 3 if self.strict and beside and not self.quick else 0
@@ -100,9 +100,10 @@ class Anchors(Command):
         if self.quick:
             print("a tenth of every row was lived: that it runs is all this says")
             return
-        for one in rows:
-            if one.state == "outside" and one.anchor.outside:
-                print(f"{one.anchor.name}: {one.anchor.outside}")
+        said = {(one.anchor.method_name, one.anchor.unmeasured or one.anchor.outside): None for one in rows}
+        for name, why in said:
+            if why:
+                print(f"{name}: {why}")
         states = [one.state for one in rows]
         counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
         print(f"{len(rows)} rows: {', '.join(counts)}; ours lived here are kept in {results_file(self.out)}")
@@ -146,14 +147,12 @@ class Ticker:
 
 
 def _cells(one: Comparison, quick: bool) -> tuple[str, ...]:
-    ours = one.ours
-    about = (one.anchor.name, published(one))
+    ours, about = one.ours, (one.anchor.name, published(one))
     if ours is None:
-        return (*about, "", "", "", "", f"{one.state}: {one.anchor.unmeasured or 'lifelong anchors run'}")
-    seeds = f"{len(ours.accuracy)}"
+        return (*about, "", "", "", one.state)
     if quick:
-        return (*about, spread(ours.mean, ours.sd), seeds, "", "", "not judged")
-    return (*about, spread(ours.mean, ours.sd), seeds, f"{one.difference:+.2f}", f"{one.band:.2f}", one.state)
+        return (*about, spread(ours.mean, ours.sd), "", "", "not judged")
+    return (*about, spread(ours.mean, ours.sd), f"{one.difference:+.2f}", f"{one.band:.2f}", one.state)
 
 
 def _plain(one: Comparison, quick: bool) -> dict[str, Any]:

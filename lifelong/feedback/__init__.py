@@ -22,3 +22,7 @@ from ._labels import cosines as cosines
 from ._labels import cross_entropy_of as cross_entropy_of
 from ._labels import permitted as permitted
 from ._labels import weighted_mean as weighted_mean
+from ._uncertain import FieldEnergy as FieldEnergy
+from ._uncertain import SampledCrossEntropy as SampledCrossEntropy
+from ._uncertain import log_mills as log_mills
+from ._uncertain import log_tail as log_tail

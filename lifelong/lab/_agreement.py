@@ -11,7 +11,7 @@ SPREADS = {"sd": "± standard deviation over runs", "se": "± standard error", "
 def as_page(comparisons: Sequence[Comparison]) -> str:
     """Return the page `docs/anchors.md`: how the comparison is made, and one table a source."""
     sources = list({id(one.anchor.source): one.anchor.source for one in comparisons}.values())
-    parts = [_HEAD]
+    parts = [_HEAD.rstrip()]
     for source in sources:
         own = [one for one in comparisons if one.anchor.source is source]
         parts += _section(source, own)
@@ -32,22 +32,31 @@ stays here (✗), with the reason as far as it is known.
 
 def _section(source: Source, comparisons: Sequence[Comparison]) -> list[str]:
     reading = f", read to about {source.reading:g} points" if source.reading else ""
-    about = f"Values: {source.file} ({SPREADS[source.spread]}, {source.runs} runs{reading})."
-    notes = [f"- {label}: {note}." for label, note in _notes(comparisons, "note")]
-    outside = [f"- {label}: {why}." for label, why in _notes(comparisons, "outside")]
-    missing = [f"- {label}: {why}." for label, why in _notes(comparisons, "unmeasured")]
     return [
-        f"## {source.title}\n",
-        f"{about} {source.protocol}\n",
+        f"\n## {source.title}\n",
+        f"Values: {source.file} ({SPREADS[source.spread]}, {source.runs} runs{reading}).\n",
+        f"{source.protocol}\n",
         *_table(comparisons),
-        *_listed("What differs by method:", notes),
-        *_listed("Outside its band:", outside),
-        *_listed("Not measured yet:", missing),
+        *_duration(comparisons),
+        *_listed("What differs by method:", comparisons, "note"),
+        *_listed("Outside its band:", comparisons, "outside"),
+        *_listed("Not measured yet:", comparisons, "unmeasured"),
     ]
 
 
-def _listed(title: str, lines: Sequence[str]) -> list[str]:
-    return ["", title, "", *lines, ""] if lines else [""]
+def _duration(comparisons: Sequence[Comparison]) -> list[str]:
+    """Say how long the lives took, and on what machine."""
+    lived = [one.ours.about for one in comparisons if one.ours and "run_seconds" in one.ours.about]
+    if not lived:
+        return []
+    minutes = sum(about["run_seconds"] + about["compile_seconds"] for about in lived) / 60
+    machines = ", ".join(dict.fromkeys(about["machine"] for about in lived))
+    return [f"\n{len(lived)} rows were lived in {minutes:.0f} minutes ({machines})."]
+
+
+def _listed(title: str, comparisons: Sequence[Comparison], field: str) -> list[str]:
+    lines = [f"- {label}: {text}." for label, text in _notes(comparisons, field)]
+    return [f"\n{title}\n", *lines] if lines else []
 
 
 def _notes(comparisons: Iterable[Comparison], field: str) -> list[tuple[str, str]]:

@@ -69,7 +69,12 @@ class Anchor:
     @property
     def name(self) -> str:
         """The name of the row: source, method and scenario."""
-        return f"{self.source.name}/{self.method}/{self.scenario}"
+        return f"{self.method_name}/{self.scenario}"
+
+    @property
+    def method_name(self) -> str:
+        """The name that the rows of a method begin with."""
+        return f"{self.source.name}/{self.method}"
 
     @property
     def error(self) -> float:
@@ -168,7 +173,7 @@ def chosen(names: Sequence[str]) -> tuple[Anchor, ...]:
     known = [anchor.name for anchor in anchors()]
     for name in names:
         if not any(_begins(row, name) for row in known):
-            raise UnknownName("anchor", name, {*known, *(row.rpartition("/")[0] for row in known)})
+            raise UnknownName("anchor", name, {*known, *(anchor.method_name for anchor in anchors())})
     return tuple(a for a in anchors() if not names or any(_begins(a.name, name) for name in names))
 
 

@@ -108,7 +108,7 @@ def _van_de_ven_memory(method: str, scenario: str) -> Memory:
     if method == "er":
         return Replay(1000, BATCH, policy="by_task", tasks=TASKS, mix="by_task")
     if method == "icarl":
-        return ICaRL(1000, batch=5, classes=10)
+        return ICaRL(1000, BATCH, temperature=2.0, form="softened", classes=10, mix="among")
     among: Any = {"task": "heads", "domain": "all", "class": "seen"}[scenario]
     return LwF(strength=1 / 4, temperature=2.0, classes=among, mix="by_task")
 

@@ -52,12 +52,10 @@ def reproduce(
     checkpoint = path.parent / "unfinished" / f"{anchor.name.replace('/', '.')}.{fingerprint(missing)}.safetensors"
     with clocked() as clock:
         life = _live(plan, missing, checkpoint, progress)
+    about = _provenance(lived_by, plan.steps, clock.compiling, clock.total - clock.compiling)
+    row = _keep(path, anchor.name, _joined(known, Measured(accuracy=_by_seed(missing, life), about=about)))
     checkpoint.unlink(missing_ok=True)
-    new = Measured(
-        accuracy=_by_seed(missing, life),
-        about=_provenance(lived_by, plan.steps, clock.compiling, clock.total - clock.compiling),
-    )
-    return _keep(path, anchor.name, _joined(known, new))
+    return row
 
 
 def rehearse(anchor: Anchor, digits: Dataset, seeds: Sequence[int], *, progress: Progress) -> Measured:

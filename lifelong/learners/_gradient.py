@@ -124,7 +124,7 @@ class GradientLearner(Learner):
         for_recall, for_perturb, for_loss, for_keep = jax.random.split(key, 4)
         memory, m = self.memory, state.memory
         seen = state.seen.at[experience.y].max(experience.weight > 0)
-        recalled = memory.recall(m, key=for_recall)
+        recalled = self._recall(m, experience, for_recall)
         batch, loss = _among(memory.blend(m, experience, recalled), seen), self._loss(seen, for_loss)
         point, base = memory.perturb(m, state.model, batch, recalled, loss, key=for_perturb)
 
@@ -143,8 +143,16 @@ class GradientLearner(Learner):
         m = memory.keep(m, Step(experience, recalled, point, model, gradient), key=for_keep)
         return GradientState(model, optimizer, m, seen), info
 
+    def _recall(self, m: PyTree, batch: Batch, key: PRNGKeyArray) -> Any:
+        return self.memory.recall(m, key=key)
+
     def answer(
-        self, state: GradientState, x: Float[Array, "n *shape"], allowed: Bool[Array, "n outputs"] | None = None
+        self,
+        state: GradientState,
+        x: Float[Array, "n *shape"],
+        allowed: Bool[Array, "n outputs"] | None = None,
+        *,
+        key: PRNGKeyArray | None = None,
     ) -> Float[Array, "n outputs"]:
         """Return the logits over the active classes that an answer may name; where it may name none of them, over all
         that it may name, so that what was never taught is guessed.
@@ -153,11 +161,15 @@ class GradientLearner(Learner):
 
     def examinee(self) -> "GradientLearner":
         """Return the learner without feedback and optimizer, and without memory unless that answers."""
+        if type(self).answer is not GradientLearner.answer:
+            return self
         memory = self.memory if self.memory.answers else Nothing()
         return GradientLearner(self.model, optimizer=Recipe(optax.identity), memory=memory, batch=self.batch)
 
     def examined(self, state: GradientState) -> GradientState:
         """Return model, classes seen, and the memory's state if it answers."""
+        if type(self).answer is not GradientLearner.answer:
+            return state
         kept = (None, state.memory if self.memory.answers else None)
         return eqx.tree_at(lambda s: (s.optimizer, s.memory), state, kept, is_leaf=lambda node: node is None)
 

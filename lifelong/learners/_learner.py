@@ -27,9 +27,17 @@ class Learner(eqx.Module):
         raise NotImplementedError
 
     def answer(
-        self, state: PyTree, x: Float[Array, "n *shape"], allowed: Bool[Array, "n outputs"] | None = None
+        self,
+        state: PyTree,
+        x: Float[Array, "n *shape"],
+        allowed: Bool[Array, "n outputs"] | None = None,
+        *,
+        key: PRNGKeyArray | None = None,
     ) -> Float[Array, "n outputs"]:
-        """Return the logits of the learner's answers, out of reach where an answer is not allowed."""
+        """Return the learner's answers: logits of classes, out of reach where an answer is not allowed, or whatever
+        the world's exam reads. A learner that answers by chance takes the `key`, and without one answers as surely as
+        it can.
+        """
         raise NotImplementedError
 
     def consolidate(self, state: PyTree, world: World, lesson: Any, *, key: PRNGKeyArray) -> PyTree:

@@ -11,11 +11,12 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from lifelong.feedback import Feedback, Info
 from lifelong.keys import key_for
-from lifelong.memory import GradientUnlearner, Loss, Memory
+from lifelong.memory import GradientUnlearner, Loss, Memory, released
 from lifelong.recipe import Recipe
 from lifelong.worlds import Batch, Lesson, Mixture, Pages, World
 
 from ._gradient import GradientLearner, GradientState, _among
+from ._learner import blank_batch
 
 
 class UnlearningState(GradientState):
@@ -39,9 +40,11 @@ class UnlearningLearner(GradientLearner):
 
         θ′ = θ − optimizer(shape(∇[w·F(θ; forget) + penalty(θ)])).
 
-    To the memory such a batch is padding: nothing of it is kept. When the request ends, the memory releases the examples
-    it holds of the task and consolidates with a review in which there is nothing; the model becomes the reference of
-    later requests. An unlearner that needs no data is given a blank batch with the task's number.
+    To the memory such a batch is padding: nothing of it is kept, and nothing of its task rehearsed. (Memories that do not
+    rehearse but hold weights, outputs or gradients go on holding those of the task too, until the request ends.) When
+    it ends, the memory releases the examples it has of the task and consolidates with a review in which there is
+    nothing; the model becomes the reference of later requests. An unlearner that needs no data is given a blank batch
+    with the task's number.
 
     Both objectives are computed in every step, since lanes of one program may be asked for different things. The
     unlearner's own `steps`, `batch`, `retention` and `optimizer` are not used here: the teacher decides how many steps,
@@ -70,7 +73,7 @@ class UnlearningLearner(GradientLearner):
     def init(self, world: World, *, key: PRNGKeyArray) -> UnlearningState:
         """Return a fresh learner; raise `Mismatch` where the model does not fit the world or the unlearner."""
         state = super().init(world, key=key)
-        like = self._blank(world, key)
+        like = blank_batch(world, self.batch, key=key)
         step = lambda model: self.unlearner.objective(model, model, like, self._loss(state.seen, key), key=key)  # noqa: E731
         eqx.filter_eval_shape(step, state.model)
         return _with_reference(state)
@@ -88,6 +91,10 @@ class UnlearningLearner(GradientLearner):
         learned, info = self._step(state, _hidden(batch, unlearn), told, key)
         return UnlearningState(learned.model, learned.optimizer, learned.memory, learned.seen, state.reference), info
 
+    def _recall(self, m: PyTree, batch: Batch, key: PRNGKeyArray) -> Any:
+        hidden = ~(batch.weight > 0).any()
+        return released(super()._recall(m, batch, key), lambda held: hidden & (held.task == batch.task[0]))
+
     def consolidate(self, state: UnlearningState, world: World, lesson: Any, *, key: PRNGKeyArray) -> UnlearningState:
         """End a request: release what was unlearned, let the memory consolidate, take the model as reference."""
         unlearned = _unlearned(lesson)
@@ -98,6 +105,10 @@ class UnlearningLearner(GradientLearner):
     def _review(self, world: World, lesson: Any) -> Pages:
         pages = super()._review(world, lesson)
         return _Withheld(pages=pages, withheld=_unlearned(lesson), count=pages.count)
+
+    def examined(self, state: GradientState) -> GradientState:
+        """Return model, classes seen, and the memory's state if it answers."""
+        return eqx.tree_at(lambda s: s.reference, super().examined(state), None)
 
     @property
     def consolidates(self) -> bool:
@@ -116,7 +127,8 @@ class _Told(eqx.Module):
     loss: Loss = eqx.field(static=True)
 
     def __call__(self, model: PyTree, experience: Batch, *, key: PRNGKeyArray) -> tuple[Float[Array, ""], Info]:
-        value, info = self.feedback(model, self.asked, key=key)
+        shown = jax.tree.map(lambda a, b: jnp.where(self.unlearn, a, b), self.asked, experience)
+        value, info = self.feedback(model, shown, key=key)
         forget = self.asked if self.unlearner.needs_data else _hidden(self.asked, jnp.bool_(True))
         gone = self.unlearner.objective(model, self.reference, forget, self.loss, key=key_for(key, "unlearn"))
         return jnp.where(self.unlearn, gone, value), info

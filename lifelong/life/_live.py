@@ -35,6 +35,7 @@ def live(
     key: PRNGKeyArray | None = None,
     sweep: Mapping[str, Sequence[float]] | None = None,
     every: int | None = None,
+    at_ends: bool = True,
     record: int = 1,
     checkpoint: str | Path | None = None,
     save_every: float = 30.0,
@@ -55,6 +56,7 @@ def live(
     Other arguments:
         key: the root of all randomness; lanes fold their seed into it.
         every: sit the exam every so many steps besides.
+        at_ends: whether the exam is sat at the ends of tasks; where tasks are many and short, it may cost more than living.
         record: keep what learning reports of every `record`-th step.
         checkpoint: a file to save to (at most every `save_every` seconds, and when interrupted) and to resume from; a
             resumed life ends bit for bit as an uninterrupted one.
@@ -68,7 +70,7 @@ def live(
     _check(parts, steps, every, record)
     key = jax.random.key(0) if key is None else key
     lanes = lay_out(parts, seeds, sweep or {}, key)
-    run = _Run(parts, lanes, steps, every, record)
+    run = _Run(parts, lanes, steps, every, at_ends, record)
     path = Path(checkpoint) if checkpoint else None
     if path:
         check_writable(path)
@@ -108,13 +110,14 @@ class _Lived(NamedTuple):
 class _Run:
     """A life on its way: what the host keeps between chunks."""
 
-    def __init__(self, parts: Parts, lanes: Lanes, steps: int, every: int | None, record: int):
+    def __init__(self, parts: Parts, lanes: Lanes, steps: int, every: int | None, at_ends: bool, record: int):
         self.parts, self.lanes, self.steps, self.record = parts, lanes, steps, record
         self.call = Abreast(lanes)
         self.examine = self.call if parts.exam.whole else Abreast(lanes.examined())
         self.ends = {end for end in parts.teacher.boundaries(steps) if end <= steps}
-        self.sittings = {0, steps} | self.ends | set(range(every, steps, every) if every else ())
-        self.identity = (steps, every, record)
+        self.sat_ends = self.ends if at_ends else set()
+        self.sittings = {0, steps} | self.sat_ends | set(range(every, steps, every) if every else ())
+        self.identity = (steps, every, at_ends, record)
         self.lived = _Lived(-1, (), np.full(lanes.count, True), np.full(lanes.count, -1))
 
     def live(self, path: Path | None, save_every: float, progress: Progress) -> Life:
@@ -168,9 +171,11 @@ class _Run:
         return lived._replace(states=states, diverged=diverged, exams=(*lived.exams, sat))
 
     def _sit(self, states: tuple[Any, ...], step: int) -> dict[str, np.ndarray]:
+        """Return what the exam finds in every lane, and which task was taught last."""
+        taught = on_host([state.taught for state in states])
         if not self.parts.exam.whole:
             states = tuple(state.examined(self.parts.learner) for state in states)
-        return on_host(self.examine(programs.sit, states, np.int32(step)))
+        return {**on_host(self.examine(programs.sit, states, np.int32(step))), "taught": taught}
 
     def _life(self, interrupted: bool) -> Life:
         """Gather what was lived."""
@@ -185,7 +190,7 @@ class _Run:
             records=_join(lived.records, np.concatenate),
             exam_steps=np.asarray(self._sat(), int),
             record_steps=np.arange(self.record, lived.step + 1, self.record),
-            ends=np.asarray(sorted(end for end in self.ends if end <= lived.step), int),
+            ends=np.asarray(sorted(end for end in self.sat_ends if end <= lived.step), int),
             exam_dims=self.parts.exam.dims,
             results=results,
             diverged_at=lived.diverged,

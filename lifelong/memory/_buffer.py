@@ -70,6 +70,16 @@ def like_held(page: Batch, buffer: Buffer) -> Batch:
     return Batch(page.x, page.y, page.task, page.weight, None if buffer.examples.allowed is None else page.allowed)
 
 
+def put_in(batch: Batch, replayed: Batch) -> Batch:
+    """Return the batch with replayed examples, where they have any weight, in their places."""
+    taken = replayed.weight > 0
+
+    def put(old: Array, new: Array) -> Array:
+        return jnp.where(taken.reshape(-1, *[1] * (new.ndim - 1)), old, new)
+
+    return jax.tree.map(put, replayed, batch)
+
+
 def sample(buffer: Buffer, n: int, seed: UInt[Array, ""]) -> tuple[Batch, PyTree]:
     """Return n different examples, uniformly over seeds; where fewer are held the rest has weight 0."""
     place = jnp.arange(n)
@@ -95,17 +105,26 @@ def released(tree: PyTree, gone: Gone) -> PyTree:
 
 
 def purged(buffer: Buffer, gone: Gone) -> Buffer:
-    """Return the buffer without the examples that must go; it counts on as if the others were all it had ever met."""
+    """Return the buffer without the examples that must go; of those it has met, as large a share counts as gone."""
     weighed = eqx.tree_at(lambda b: b.weight, buffer.examples, jnp.ones(len(buffer)), is_leaf=lambda leaf: leaf is None)
-    stays = (jnp.arange(len(buffer)) < buffer.filled) & ~gone(weighed)
+    taken = jnp.arange(len(buffer)) < buffer.filled
+    stays = taken & ~gone(weighed)
     order, filled = jnp.argsort(~stays), stays.sum()
 
     def closed_up(leaf: Array) -> Array:
         return jnp.where(_column(stays[order], leaf), leaf[order], 0).astype(leaf.dtype)
 
     examples, extra = jax.tree.map(closed_up, (buffer.examples, buffer.extra))
-    met_of = jnp.zeros_like(buffer.met_of).at[buffer.examples.y].add(stays.astype(jnp.int32), mode="drop")
-    return Buffer(examples, extra, filled, filled, met_of, buffer.ever_largest)
+    held, kept = (jnp.zeros_like(buffer.met_of).at[buffer.examples.y].add(mark, mode="drop") for mark in (taken, stays))
+    met_of = _in_proportion(buffer.met_of, kept, held)
+    return Buffer(
+        examples, extra, filled, _in_proportion(buffer.met, filled, buffer.filled), met_of, buffer.ever_largest
+    )
+
+
+def _in_proportion(met: Int[Array, "*n"], kept: Int[Array, "*n"], held: Int[Array, "*n"]) -> Int[Array, "*n"]:
+    """Return met · kept / held, rounded; met where all are kept."""
+    return jnp.where(kept == held, met, jnp.round(met * (kept / jnp.maximum(held, 1))).astype(met.dtype))
 
 
 def _blanked(batch: Batch, gone: Gone) -> Batch:
@@ -130,13 +149,15 @@ def _below(bound: Int[Array, " n"], key: PRNGKeyArray) -> Int[Array, " n"]:
 
 
 def _reservoir(buffer: Buffer, batch: Batch, key: PRNGKeyArray) -> tuple[Int[Array, " n"], tuple]:
-    """Return slots by algorithm R: the t-th example (from 0) goes to a uniform place among t+1, if that is a slot."""
+    """Return slots by algorithm R: the t-th example (from 0) goes to a uniform place among t+1, if that is a slot; while
+    there are free slots, into the first of them.
+    """
     capacity, offered = len(buffer), batch.weight > 0
-    t = buffer.met + jnp.cumsum(offered) - 1
-    drawn = _below(jnp.maximum(t, 0) + 1, key)
-    slots = jnp.where(offered, jnp.where(t < capacity, t, drawn), capacity)
-    met = buffer.met + offered.sum()
-    return slots, (jnp.minimum(met, capacity), met, buffer.met_of, buffer.ever_largest)
+    before = jnp.cumsum(offered) - 1
+    free, drawn = buffer.filled + before, _below(jnp.maximum(buffer.met + before, 0) + 1, key)
+    slots = jnp.where(offered, jnp.where(free < capacity, free, drawn), capacity)
+    filled = jnp.minimum(buffer.filled + offered.sum(), capacity)
+    return slots, (filled, buffer.met + offered.sum(), buffer.met_of, buffer.ever_largest)
 
 
 def _by_class(buffer: Buffer, batch: Batch, key: PRNGKeyArray, greedy: bool) -> tuple[Int[Array, " n"], tuple]:

@@ -70,7 +70,7 @@ class OutputPreservation(Memory):
         self, m: Preserved, model: Any, review: Pages, loss: Loss, *, key: PRNGKeyArray
     ) -> tuple[PyTree, Preserved]:
         """Take down what is written now, and count the task among the finished."""
-        page = review.page(0)
+        page = review.page(jnp.int32(0))
         ended = jnp.arange(len(m.held)) == page.task[0]
         weight = jnp.where(page.weight.any(), 1.0, self.forgotten)
         return model, Preserved(model.written(), m.finished | ended, jnp.where(ended, weight, m.held))

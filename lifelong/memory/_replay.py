@@ -13,7 +13,7 @@ from lifelong.keys import key_for
 from lifelong.worlds import Batch, Pages
 
 from ._base import Loss, Memory, Step, number
-from ._buffer import Buffer, Policy, empty_buffer, insert, sample
+from ._buffer import Buffer, Policy, empty_buffer, insert, put_in, sample
 from ._shares import set_aside
 
 Mix = Literal["sum", "concatenate", "by_task", "blend"]
@@ -131,15 +131,8 @@ class Replay(Memory):
         return m.recalled
 
     def blend(self, m: ReplayState, batch: Batch, recalled: Recalled) -> Batch:
-        """Return the batch with replayed examples in their places."""
-        if self.mix != "blend":
-            return batch
-        taken = recalled.labelled.weight > 0
-
-        def put(old: Array, new: Array) -> Array:
-            return jnp.where(taken.reshape(-1, *[1] * (new.ndim - 1)), old, new)
-
-        return jax.tree.map(put, recalled.labelled, batch)
+        """Return the batch with replayed examples in their places, where the mix is 'blend'."""
+        return put_in(batch, recalled.labelled) if self.mix == "blend" else batch
 
     def weigh(self, m: ReplayState, batch: Batch, recalled: Recalled) -> Float[Array, ""] | float:
         """Return the weight of the current batch's loss."""

@@ -45,7 +45,10 @@ class Hypernetwork(eqx.Module):
     layers: list[eqx.nn.Linear]
     codes: Float[Array, "tasks code"]
     chunks: Float[Array, "chunks code"]
-    frame: PyTree
+    vectors: list[Array]
+    rest: PyTree
+    shapes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+    structure: Any = eqx.field(static=True)
 
     def __init__(
         self,
@@ -64,18 +67,17 @@ class Hypernetwork(eqx.Module):
                 f"depth={depth}"
             )
         for_network, for_layers, for_codes = jax.random.split(key, 3)
-        self.frame = _framed(network(key=for_network))
-        size = -(-self.size // chunks)
-        self.layers = _scaled([2 * code, *[width] * depth, size], key=for_layers)
+        born, self.rest = eqx.partition(network(key=for_network), eqx.is_inexact_array)
+        leaves, self.structure = jax.tree.flatten(born)
+        self.vectors = [leaf for leaf in leaves if _is_vector(leaf.shape)]
+        self.shapes = tuple(leaf.shape for leaf in leaves)
+        self.layers = _scaled([2 * code, *[width] * depth, -(-self.size // chunks)], key=for_layers)
         self.codes, self.chunks = jnp.split(jax.random.normal(for_codes, (tasks + chunks, code)), [tasks])
 
     @property
     def size(self) -> int:
         """How many numbers make up one network."""
-        return sum(math.prod(leaf.shape) for leaf in self._leaves())
-
-    def _leaves(self) -> list[Any]:
-        return jax.tree.leaves(eqx.filter(self.frame, _is_written))
+        return sum(math.prod(shape) for shape in self.shapes)
 
     def write(self, code: Float[Array, " code"]) -> Float[Array, " size"]:
         """Return h, the flat vector written for one code."""
@@ -94,16 +96,16 @@ class Hypernetwork(eqx.Module):
 
     def scale(self) -> Float[Array, " size"]:
         """Return by how much each written number is multiplied on its way into a parameter."""
-        return jnp.concatenate([jnp.full(math.prod(leaf.shape), _scale(leaf)) for leaf in self._leaves()])
+        return jnp.concatenate([jnp.full(math.prod(shape), _scale(shape)) for shape in self.shapes])
 
     def network(self, written: Float[Array, " size"]) -> PyTree:
         """Return the network with the parameters that a flat vector stands for."""
-        places, rest = eqx.partition(self.frame, _is_written)
-        leaves, structure = jax.tree.flatten(places)
-        ends = np.cumsum([math.prod(leaf.shape) for leaf in leaves])
-        pieces = jnp.split(written, ends[:-1])
-        filled = [_parameter(leaf, piece.reshape(leaf.shape)) for leaf, piece in zip(leaves, pieces, strict=True)]
-        return eqx.combine(jax.tree.unflatten(structure, filled), rest)
+        pieces = jnp.split(written, np.cumsum([math.prod(shape) for shape in self.shapes])[:-1])
+        leaves = [_scale(shape) * piece.reshape(shape) for shape, piece in zip(self.shapes, pieces, strict=True)]
+        places = [i for i, shape in enumerate(self.shapes) if _is_vector(shape)]
+        for i, start in zip(places, self.vectors, strict=True):
+            leaves[i] += jax.lax.stop_gradient(start)
+        return eqx.combine(jax.tree.unflatten(self.structure, leaves), self.rest)
 
     def of(self, task: Int[Array, ""] | int) -> PyTree:
         """Return the network of one task."""
@@ -114,33 +116,13 @@ class Hypernetwork(eqx.Module):
         return jax.vmap(lambda written: self.network(written)(x))(self.written()).reshape(-1)
 
 
-def _framed(network: PyTree) -> PyTree:
-    """Return a network with only the shapes of its matrices and kernels: their values are written over anyway."""
-
-    def outline(leaf: Any) -> Any:
-        if not eqx.is_inexact_array(leaf) or _fan_in(leaf) == 1:
-            return leaf
-        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
-
-    return jax.tree.map(outline, network)
+def _is_vector(shape: tuple[int, ...]) -> bool:
+    """Say whether a tensor is a vector, or a bias in the shape of an image: each of its outputs has one input."""
+    return math.prod(shape[1:]) == 1
 
 
-def _is_written(leaf: Any) -> bool:
-    return isinstance(leaf, jax.ShapeDtypeStruct) or eqx.is_inexact_array(leaf)
-
-
-def _fan_in(leaf: Any) -> int:
-    """Return the inputs of each of a tensor's outputs; 1 for vectors, and for biases in the shape of an image."""
-    return math.prod(leaf.shape[1:])
-
-
-def _scale(leaf: Any) -> float:
-    return VECTOR_SCALE if eqx.is_array(leaf) else math.sqrt(2 / _fan_in(leaf))
-
-
-def _parameter(leaf: Any, written: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    parameter = _scale(leaf) * written
-    return parameter + jax.lax.stop_gradient(leaf) if eqx.is_array(leaf) else parameter
+def _scale(shape: tuple[int, ...]) -> float:
+    return VECTOR_SCALE if _is_vector(shape) else math.sqrt(2 / math.prod(shape[1:]))
 
 
 def _scaled(sizes: list[int], *, key: PRNGKeyArray) -> list[eqx.nn.Linear]:

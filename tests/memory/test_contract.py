@@ -25,6 +25,7 @@ from lifelong.memory import (
     Nothing,
     OnlineEWC,
     OnPro,
+    OutputPreservation,
     Replay,
     RWalk,
     Step,
@@ -33,7 +34,7 @@ from lifelong.memory import (
     refresh,
     sam,
 )
-from lifelong.nets import MLP, VAE, Projected
+from lifelong.nets import MLP, VAE, Hypernetwork, Projected
 from lifelong.recipe import Recipe
 from lifelong.worlds import Batch, Pages, RandomViews
 
@@ -70,6 +71,7 @@ FAMILIES = {
         "nearest mean of a buffer": NearestMean(8),
         "icarl": ICaRL(8, 3),
         "icarl with the learner's loss": ICaRL(8, 3, temperature=2.0, form="learner", classes=OUTPUTS),
+        "icarl among the batch": ICaRL(8, BATCH, temperature=2.0, form="softened", mix="among"),
         "gdumb": GDumb(8, 3, passes=2),
     },
     "anchors": {
@@ -110,6 +112,10 @@ def net(key):
     return Projected(Recipe(MLP, inputs=3, outputs=OUTPUTS, width=4, depth=1, activation=jnp.tanh), width=2, key=key)
 
 
+def writing_net(key):
+    return Hypernetwork(Recipe(MLP, inputs=3, outputs=OUTPUTS // 2, width=4, depth=1), tasks=2, chunks=3, key=key)
+
+
 def examples(n, seed=0):
     """Examples of two classes, every fifth of them padding."""
     x = np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32)
@@ -125,7 +131,7 @@ def loss(model, batch, feedback=None):
     return (feedback or CrossEntropy())(model, batch, key=jax.random.key(0))[0]
 
 
-def live(memory, key, lessons, tasks, asked):
+def live(memory, key, lessons, tasks, asked, net=net):
     """Return the states at birth and after two tasks of three steps, and the answers after each task.
 
     A scan refuses a state that changes structure, shape or type from one step, or one task, to the next.
@@ -174,6 +180,43 @@ def test_it_lives_without_nan(family):
     assert all((a != b).any() for a, b in zip(numbers_in(born.model), numbers_in(grown.model), strict=True))
     for name, m in zip(members, grown.memory, strict=True):
         assert all(np.isfinite(leaf).all() for leaf in numbers_in(m)), name
+
+
+def test_what_is_written_by_a_hypernetwork_is_kept_in_any_company():
+    company = chain(OutputPreservation(0.1), Replay(8, 3, logits=0.5), OutputPreservation(0.1, forgotten=0.0))
+    lived = eqx.filter_vmap(lambda key: live(company, key, *DATA, net=writing_net))
+    born, grown, answers = eqx.filter_jit(lived)(KEYS)
+    assert jax.tree.structure(born) == jax.tree.structure(grown)
+    assert answers.shape == (2, 2, 7, OUTPUTS)
+    assert all(np.isfinite(leaf).all() for leaf in numbers_in((grown.model, grown.memory, answers)))
+    assert grown.memory[0].finished.any(1).all() and company.consolidates
+
+
+HOLDING = ["er", "der++", "er by task", "nearest mean of a buffer", "icarl", "gdumb", "agem", "gem"]
+
+
+@pytest.mark.parametrize("name", HOLDING)
+def test_what_is_released_is_nowhere_in_the_state_and_the_rest_is(name):
+    """Examples of class 1 must go: their inputs are in no leaf any more, those of class 0 still are."""
+
+    @eqx.filter_jit
+    def released(memory):
+        _, grown, _ = live(memory, KEYS[0], *DATA)
+        return grown.memory, memory.release(grown.memory, lambda batch: batch.y == 1)
+
+    every = np.concatenate([np.asarray(leaf).reshape(-1, 3) for leaf in (DATA[0].x, DATA[1].x)])
+    labels = np.concatenate([np.asarray(leaf).reshape(-1) for leaf in (DATA[0].y, DATA[1].y)])
+    held = [[row in _rows(m) for row in every[:, 0]] for m in released(MEMORIES[name])]
+    before, after = np.asarray(held)
+    assert before[labels == 1].any() and before[labels == 0].any()
+    assert not after[labels == 1].any()
+    np.testing.assert_array_equal(after[labels == 0], before[labels == 0])
+
+
+def _rows(m):
+    """Return all numbers that stand first in a row of inputs, wherever in a state."""
+    leaves = [np.asarray(leaf) for leaf in numbers_in(m) if leaf.ndim >= 2 and leaf.shape[-1] == 3]
+    return np.concatenate([leaf[..., 0].ravel() for leaf in leaves])
 
 
 def numbers_in(tree):

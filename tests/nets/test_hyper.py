@@ -90,7 +90,7 @@ def test_it_writes_any_equinox_module(network, x):
 
 def test_only_weights_and_codes_of_the_task_are_learned(hyper):
     gradient = eqx.filter_grad(lambda net: (net.of(1)(X) ** 2).sum())(hyper)
-    assert all((np.asarray(leaf) == 0).all() for leaf in jax.tree.leaves(gradient.frame))
+    assert all((np.asarray(leaf) == 0).all() for leaf in jax.tree.leaves(gradient.vectors))
     assert (gradient.codes[1] != 0).all() and (gradient.codes[jnp.array([0, 2])] == 0).all()
     assert (gradient.chunks != 0).any(1).all()
 
