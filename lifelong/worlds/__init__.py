@@ -4,10 +4,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._account import Account as Account
+    from ._account import Fate as Fate
     from ._batch import Batch as Batch
     from ._batch import Lesson as Lesson
     from ._batch import Mixture as Mixture
     from ._batch import empty_batch as empty_batch
+    from ._practice import UNGRADED as UNGRADED
+    from ._practice import PracticeLog as PracticeLog
+    from ._practice import Vocabulary as Vocabulary
+    from ._sequences import Sequences as Sequences
+    from ._sequences import buckets as buckets
+    from ._sequences import sequences as sequences
     from ._shuffle import shuffled as shuffled
     from ._sources import Dataset as Dataset
     from ._sources import dataset as dataset
@@ -22,7 +30,10 @@ if TYPE_CHECKING:
     from ._world import World as World
 
 _HOMES = {
+    "_account": ("Account", "Fate"),
     "_batch": ("Batch", "Lesson", "Mixture", "empty_batch"),
+    "_practice": ("UNGRADED", "PracticeLog", "Vocabulary"),
+    "_sequences": ("Sequences", "buckets", "sequences"),
     "_shuffle": ("shuffled",),
     "_sources": ("Dataset", "dataset"),
     "_stream": ("Scenario", "Split", "Stream", "Transformed"),

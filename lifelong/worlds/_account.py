@@ -1,0 +1,44 @@
+"""What became of every row of a file: nothing is dropped without being counted."""
+
+from dataclasses import dataclass
+
+NAMED = 5
+"""Rows of each fate that are named by their number."""
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What happened to some rows: why, how many, and the numbers of the first of them, the header being row 1."""
+
+    why: str
+    count: int
+    first: tuple[int, ...]
+
+    def __str__(self) -> str:
+        rows = ", ".join(f"{row:,}" for row in self.first)
+        more = " …" if self.count > len(self.first) else ""
+        return f"{self.count:,} {self.why} (row{'s' if self.count > 1 else ''} {rows}{more})"
+
+
+@dataclass(frozen=True)
+class Account:
+    """The rows of a source: `read` of them became `attempts`, some were `joined` to others, and some `set_aside`.
+
+    read = attempts + Σ joined + Σ set aside. `remarks` say how the source was understood: its layout, its encoding,
+    what was counted as ungraded.
+    """
+
+    source: str
+    read: int
+    attempts: int
+    graded: int
+    joined: tuple[Fate, ...] = ()
+    set_aside: tuple[Fate, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return one line that accounts for every row."""
+        kept = f"{self.attempts:,} attempts ({self.graded:,} graded, {self.attempts - self.graded:,} ungraded)"
+        joined = [f"joined to another: {fate}" for fate in self.joined]
+        aside = [f"set aside: {fate}" for fate in self.set_aside]
+        return f"{self.source}: {self.read:,} rows read; " + "; ".join([kept, *joined, *aside])
