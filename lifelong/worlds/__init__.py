@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._practice import UNGRADED as UNGRADED
     from ._practice import PracticeLog as PracticeLog
     from ._practice import Vocabulary as Vocabulary
+    from ._practice_reader import practice_log as practice_log
     from ._sequences import Sequences as Sequences
     from ._sequences import buckets as buckets
     from ._sequences import sequences as sequences
@@ -33,6 +34,7 @@ _HOMES = {
     "_account": ("Account", "Fate"),
     "_batch": ("Batch", "Lesson", "Mixture", "empty_batch"),
     "_practice": ("UNGRADED", "PracticeLog", "Vocabulary"),
+    "_practice_reader": ("practice_log",),
     "_sequences": ("Sequences", "buckets", "sequences"),
     "_shuffle": ("shuffled",),
     "_sources": ("Dataset", "dataset"),

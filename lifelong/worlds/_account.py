@@ -22,10 +22,10 @@ class Fate:
 
 @dataclass(frozen=True)
 class Account:
-    """The rows of a source: `read` of them became `attempts`, some were `joined` to others, and some `set_aside`.
+    """The rows of a source: `read` of them became `attempts`, were `joined` to others or `set_aside`, or not sampled.
 
-    read = attempts + Σ joined + Σ set aside. `remarks` say how the source was understood: its layout, its encoding,
-    what was counted as ungraded.
+    read = attempts + Σ joined + Σ set aside + sampled out. `remarks` say how the source was understood: its layout, its
+    encoding, where skills were split.
     """
 
     source: str
@@ -35,10 +35,12 @@ class Account:
     joined: tuple[Fate, ...] = ()
     set_aside: tuple[Fate, ...] = ()
     remarks: tuple[str, ...] = ()
+    sampled_out: int = 0
 
     def __str__(self) -> str:
         """Return one line that accounts for every row."""
-        kept = f"{self.attempts:,} attempts ({self.graded:,} graded, {self.attempts - self.graded:,} ungraded)"
-        joined = [f"joined to another: {fate}" for fate in self.joined]
-        aside = [f"set aside: {fate}" for fate in self.set_aside]
-        return f"{self.source}: {self.read:,} rows read; " + "; ".join([kept, *joined, *aside])
+        parts = [f"{self.attempts:,} attempts ({self.graded:,} graded, {self.attempts - self.graded:,} ungraded)"]
+        parts += [f"joined to another: {fate}" for fate in self.joined]
+        parts += [f"set aside: {fate}" for fate in self.set_aside]
+        parts += [f"not drawn into the sample: {self.sampled_out:,}"] if self.sampled_out else []
+        return f"{self.source}: {self.read:,} rows read = {' + '.join(parts)}"

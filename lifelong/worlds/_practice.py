@@ -97,7 +97,7 @@ class PracticeLog:
         return self.outcome >= 0
 
     @cached_property
-    def starts(self) -> Int[np.ndarray, " students+1"]:
+    def starts(self) -> Int[np.ndarray, " bounds"]:
         """Where each student's rows begin; the last entry is the number of rows."""
         return np.searchsorted(self.student, np.arange(len(self.students) + 1))
 
