@@ -1,6 +1,7 @@
 """Practice logs: who tried which item when, and whether it went well. Students may be people or networks."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,6 +16,9 @@ from ._account import Account
 
 UNGRADED = -1
 """The outcome of a row that shows no success and no failure: an item studied, or an outcome that is hidden."""
+
+NEW = "(new)"
+"""What the last code of an aligned log is called."""
 
 
 class Vocabulary(NamedTuple):
@@ -32,7 +36,8 @@ class PracticeLog:
     codes of all skills that a row exercises, padded with −1 on the right; every row has one at least, none twice.
     `outcome` [rows] is 1 (right), 0 (wrong) or −1 (ungraded: an item studied). `time` [rows] is in seconds from any
     origin; where `timed` is False it only counts a student's rows. `row` [rows] is the place of each row in the source,
-    from 0; by default the order given. `account` says what became of every row of a source that was read.
+    from 0; by default the order given. `account` says what became of every row of a source that was read. In an
+    `aligned` log the last skill and the last item stand for all that the vocabulary lacks.
 
     The arrays are read-only. Raises BadInput where any of this does not hold, or where there are no rows.
     """
@@ -49,6 +54,7 @@ class PracticeLog:
     name: str = "log"
     row: Integer[np.ndarray, "..."] | None = None
     account: Account | None = field(default=None, repr=False)
+    aligned: bool = False
 
     def __post_init__(self):
         row = np.arange(len(self.student)) if self.row is None else self.row
@@ -88,8 +94,19 @@ class PracticeLog:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The names of skills and items."""
-        return Vocabulary(self.skills, self.items)
+        """The names of skills and items, without what stands for new ones."""
+        last = -1 if self.aligned else None
+        return Vocabulary(self.skills[:last], self.items[:last])
+
+    @property
+    def skill_codes(self) -> int:
+        """How many rows a table of skills needs: one for each name, and a last one for those that are new."""
+        return len(self.vocabulary.skills) + 1
+
+    @property
+    def item_codes(self) -> int:
+        """How many rows a table of items needs: one for each name, and a last one for those that are new."""
+        return len(self.vocabulary.items) + 1
 
     @cached_property
     def graded(self) -> Bool[np.ndarray, " rows"]:
@@ -150,28 +167,29 @@ class PracticeLog:
         return replace(self, outcome=np.where(self.graded, tossed, UNGRADED))
 
     def align(self, known: Vocabulary) -> "PracticeLog":
-        """Return the log in the codes of a vocabulary; names that it lacks share one further code, its length.
-
-        Tables of parameters therefore have one row more than there are names.
-        """
-        if (self.skills, self.items) == known:
+        """Return the log in the codes of a vocabulary; names that it lacks share one further code, the last."""
+        if self.aligned and self.vocabulary == known:
             return self
-        changes: dict[str, Any] = {}
+        changes: dict[str, Any] = {"aligned": True}
         for plural, column in (("skills", "skill"), ("items", "item")):
             names = getattr(known, plural)
             codes = {name: code for code, name in enumerate(names)}
             new = np.array([codes.get(name, len(names)) for name in getattr(self, plural)] + [-1])
-            changes |= {plural: (*names, "(new)"), column: new[getattr(self, column)]}
+            changes |= {plural: (*names, NEW), column: new[getattr(self, column)]}
         return replace(self, **(changes | {"skill": _without_repeats(changes["skill"])}))
 
 
 def code_names(labels: Iterable[Any]) -> tuple[Int[np.ndarray, " rows"], tuple[str, ...]]:
-    """Code labels by their names, in alphabetical order, or that of numbers where all of them are whole."""
+    """Code labels by their names, in alphabetical order, but for the numbers in them: 2 comes before 10."""
     names, codes = np.unique(np.array([str(label) for label in labels]), return_inverse=True)
-    if all(name.isdecimal() for name in names.tolist()):
-        order = np.argsort([int(name) for name in names], kind="stable")
-        names, codes = names[order], np.argsort(order)[codes]
-    return codes, tuple(names.tolist())
+    order = sorted(range(len(names)), key=lambda i: _natural(str(names[i])))
+    return np.argsort(order)[codes], tuple(names[order].tolist())
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """Return what a name is sorted by: numbers as numbers, before words."""
+    parts = re.findall(r"\d+|\D+", name)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 def pad_skills(codes: Integer[np.ndarray, " entries"], counts: Integer[np.ndarray, " rows"]) -> np.ndarray:

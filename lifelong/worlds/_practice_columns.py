@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from lifelong.errors import BadFile, BadInput, UnknownName
 
-ROLES = ("student", "skill", "item", "outcome", "time", "attempt")
-"""What a column can be. `attempt` identifies an attempt: rows that share it are one attempt at several skills, and
-where there is no time it gives the order."""
+ROLES = ("student", "skill", "item", "outcome", "time", "attempt", "label")
+"""What a column can be. `label` says in words what a skill is. `attempt` identifies an attempt: rows that share it are
+one attempt at several skills, and where there is no time it gives the order."""
 
 Given = Mapping[str, str | Sequence[str]]
 
@@ -88,7 +88,7 @@ GUESSES = {
         *("anon_student_id", "person", "person_id", "subject", "participant"),
     ),
     "skill": (
-        *("skill_name", "skill", "skills", "skill_id", "skill_ids", "kc", "kcs", "concept", "concepts", "concept_id"),
+        *("skill", "skills", "skill_id", "skill_name", "skill_ids", "kc", "kcs", "concept", "concepts", "concept_id"),
         *("knowledge_component", "knowledge_components", "kc_default", "tag", "tags", "topic", "task"),
     ),
     "item": (
@@ -103,6 +103,7 @@ GUESSES = {
         *("time", "timestamp", "start_time", "starttime", "date", "datetime", "when", "seconds", "time_done"),
         *("first_transaction_time", "cf_time", "created_at", "date_time", "ms_first_response_time"),
     ),
+    "label": ("skill_name", "skill_label", "kc_name", "concept_name"),
     "attempt": ("log_id", "order_id", "problem_log_id", "interaction_id", "row_id"),
 }
 
@@ -130,6 +131,8 @@ def find_columns(names: Sequence[str], given: Given, layout: str | None, source:
     found |= {role: _named(names, wanted, source) for role, wanted in given.items()}
     _check_found(found, names, source, layout)
     found.setdefault("skill", found.get("item", ()))
+    if len(found["skill"]) > 1 or found.get("label") == found["skill"]:
+        found.pop("label", None)
     how = f"layout {called}" if called in LAYOUTS else "columns guessed by name"
     return Columns(f"{how}, but for those named" if given else how, found)
 

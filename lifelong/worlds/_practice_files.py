@@ -6,6 +6,7 @@ import io
 import lzma
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from lifelong.errors import BadFile, MissingExtra
 
 from ._practice_columns import plain_name
 
-PIECE = 200_000
+PIECE = 50_000
 """Rows that are read at a time."""
 
 DELIMITERS = (",", "\t", ";", "|")
@@ -64,12 +65,13 @@ class CSVFile(PracticeFile):
         self.encoding = encoding or self._guess_encoding()
         if self.encoding == WINDOWS:
             self.remarks.append("read as Windows-1252, for it is not UTF-8; unreadable characters became �")
-        header = next(self._lines(), "")
-        self.delimiter = max(DELIMITERS, key=header.count)
+        with self._reading() as text:
+            self.delimiter = max(DELIMITERS, key=text.readline().count)
 
     def names(self) -> list[str]:
         """Return the first row; raises BadFile where it cannot name columns."""
-        names = [name.strip() for name in next(self._rows(), [])]
+        with self._reading() as text:
+            names = [name.strip() for name in next(csv.reader(text, delimiter=self.delimiter), [])]
         if not names:
             raise BadFile(f"{self.path} is empty: a row of column names was expected")
         repeated = [name for name in names if names.count(name) > 1]
@@ -81,35 +83,36 @@ class CSVFile(PracticeFile):
         """Yield pieces; rows with more or fewer fields than the header has are named, not read."""
         names = self.names()
         places = [names.index(column) for column in columns]
-        rows = filter(None, self._rows())
-        next(rows)
-        for first in count(0, PIECE):
-            block = list(islice(rows, PIECE))
-            if not block:
-                return
-            even = np.array([len(fields) == len(names) for fields in block])
-            whole = block if even.all() else [fields for fields in block if len(fields) == len(names)]
-            turned = {names[place]: [fields[place] for fields in whole] for place in places}
-            yield Piece(turned, first + np.flatnonzero(even), first + np.flatnonzero(~even))
+        with self._reading() as text:
+            rows = filter(None, csv.reader(text, delimiter=self.delimiter))
+            next(rows)
+            for first in count(0, PIECE):
+                block = list(islice(rows, PIECE))
+                if not block:
+                    return
+                even = np.array([len(fields) == len(names) for fields in block])
+                whole = block if even.all() else [fields for fields in block if len(fields) == len(names)]
+                turned = {names[place]: [fields[place] for fields in whole] for place in places}
+                yield Piece(turned, first + np.flatnonzero(even), first + np.flatnonzero(~even))
 
-    def _rows(self) -> Iterator[list[str]]:
-        try:
-            yield from csv.reader(self._lines(), delimiter=self.delimiter)
-        except csv.Error as error:
-            raise BadFile(f"{self.path} cannot be read as text separated by '{self.delimiter}': {error}") from error
-
-    def _lines(self) -> Iterator[str]:
+    @contextmanager
+    def _reading(self) -> Iterator[io.TextIOWrapper]:
+        """Open the file as text, and name what is wrong with it."""
         try:
             with io.TextIOWrapper(_plain(self.path), encoding=self.encoding, errors=self._errors, newline="") as text:
-                yield from text
+                yield text
+        except csv.Error as error:
+            raise BadFile(f"{self.path} cannot be read as text separated by '{self.delimiter}': {error}") from error
         except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
             raise BadFile(
                 f"{self.path} is not whole: its compressed data break off or are corrupt ({error})"
             ) from error
-        except OSError as error:
-            raise BadFile(f"{self.path} cannot be read: {error.strerror or error}") from error
         except LookupError as error:
             raise BadFile(f"{self.path}: there is no encoding '{self.encoding}'") from error
+        except OSError as error:
+            if isinstance(error, BadFile):
+                raise
+            raise BadFile(f"{self.path} cannot be read: {error.strerror or error}") from error
 
     @property
     def _errors(self) -> str:

@@ -1,7 +1,6 @@
 """From a file of practice to a `PracticeLog` that accounts for every row."""
 
 import os
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
@@ -40,7 +39,7 @@ def practice_log(
     """Read a practice log: "lkt", a CSV file (plain, gzip, xz), a Parquet file, or a folder of EdNet KT1.
 
     Public layouts are recognised by their columns, others guessed by name; `columns` maps roles (student, skill, item,
-    outcome, time, attempt) to columns and overrides both; several columns may name skills. Where there is no skill the
+    outcome, time, attempt, label) to columns and overrides both; several columns may name skills. Where there is no skill the
     item counts as one, and the other way round. What became of every row is in the log's `account`.
 
     Outcomes are 1/0, right/wrong, true/false and the like; empty ones and `study` are ungraded. Times are numbers or
@@ -48,7 +47,7 @@ def practice_log(
     share student and attempt, or, without an attempt's number, student, item, time and outcome.
 
     Args:
-        source: where the rows are. Files are read in pieces of 200,000 rows.
+        source: where the rows are. Files are read in pieces of 50,000 rows.
         columns: role → column or columns.
         layout: the name of a public layout, where it is not to be recognised.
         most: keep at most about so many rows, all rows of a random choice of students; none is read into memory beyond.
@@ -114,11 +113,24 @@ class _Fates:
         return tuple(Fate(why, self.counts[why], tuple(self.first[why])) for why in order)
 
 
-def _codes() -> defaultdict[str, int]:
-    """Return a table that gives every new label the next code."""
-    table: defaultdict[str, int] = defaultdict()
-    table.default_factory = table.__len__
-    return table
+class _Codes(dict[str, int]):
+    """Gives every new label the next code; blanks around a label do not count."""
+
+    def __init__(self):
+        self.names: list[str] = []
+
+    def __missing__(self, label: str) -> int:
+        name = label.strip()
+        if name != label:
+            self[label] = code = self[name]
+            return code
+        self.names.append(name)
+        self[name] = code = len(self.names) - 1
+        return code
+
+    def of(self, labels: Sequence[str]) -> np.ndarray:
+        """Return the code of every label."""
+        return np.fromiter(map(self.__getitem__, labels), np.int32, len(labels))
 
 
 class _Gathered:
@@ -127,8 +139,9 @@ class _Gathered:
     def __init__(self, file: PracticeFile, how: _How):
         self.file, self.how = file, how
         self.columns: Columns = find_columns(file.names(), how.columns, how.layout, str(file.path))
-        self.students, self.cells, self.items, self.words = _codes(), _codes(), _codes(), _codes()
-        self.attempts, self.times, self.fates = _codes(), Times(how.time_unit), _Fates()
+        self.students, self.cells, self.items, self.words = _Codes(), _Codes(), _Codes(), _Codes()
+        self.attempts, self.times, self.fates = _Codes(), Times(how.time_unit), _Fates()
+        self.labels: dict[str, str] = {}
         self.parts: list[Rows] = []
         self.draws: list[float] = []
         self.share, self.read_rows, self.sampled_out, self.kept = 1.0, 0, 0, 0
@@ -148,13 +161,13 @@ class _Gathered:
         """Take in a piece: every row is kept, or set aside for the first reason that holds."""
         self.read_rows += len(piece.row) + len(piece.uneven)
         self.fates.add("with more or fewer fields than the header", piece.uneven)
-        student = self._labels(piece, "student")
-        grades = np.array([self.words[word] for word in self._labels(piece, "outcome")], np.int64)
-        outcome = np.array([outcome_of(word) for word in self.words], np.int8)[grades]
+        student = self.students.of(self._labels(piece, "student"))
+        grades = self.words.of(self._labels(piece, "outcome"))
+        outcome = np.array([outcome_of(word) for word in self.words.names], np.int8)[grades]
         timed = "time" in self.columns.of
         time = self.times.read(self._labels(piece, "time")) if timed else np.zeros(len(student))
         reasons = {
-            "without a student": np.array([not name for name in student], bool),
+            "without a student": student == self.students.get("", -1),
             NO_OUTCOME: outcome == UNREADABLE,
             "with partial credit": outcome == PARTIAL,
             "with a time that cannot be read": np.isnan(time),
@@ -165,14 +178,16 @@ class _Gathered:
             left &= ~holds
         self._keep(self._rows(piece, student, outcome, time).take(left))
 
-    def _rows(self, piece: Piece, student: Sequence[str], outcome: np.ndarray, time: np.ndarray) -> Rows:
+    def _rows(self, piece: Piece, student: np.ndarray, outcome: np.ndarray, time: np.ndarray) -> Rows:
         skills = self._labels(piece, "skill")
+        if "label" in self.columns.of:
+            skills = [self._named(*names) for names in zip(skills, self._labels(piece, "label"), strict=True)]
         items = self._labels(piece, "item") if "item" in self.columns.of else skills
         attempts = self._labels(piece, "attempt") if "attempt" in self.columns.of else None
         return Rows(
-            student=_coded(self.students, student),
-            skill=_coded(self.cells, skills),
-            item=_coded(self.items, items),
+            student=student,
+            skill=self.cells.of(skills),
+            item=self.items.of(items),
             outcome=outcome,
             time=time,
             attempt=piece.row if attempts is None else self._attempt_numbers(attempts),
@@ -181,10 +196,16 @@ class _Gathered:
 
     def _labels(self, piece: Piece, role: str) -> list[str]:
         """Return the text of a role's columns; several are joined."""
-        columns = [[word.strip() for word in piece.columns[name]] for name in self.columns.of[role]]
+        columns = [piece.columns[name] for name in self.columns.of[role]]
         if len(columns) == 1:
             return columns[0]
-        return [LIST.join(filter(None, words)) for words in zip(*columns, strict=True)]
+        return [LIST.join(filter(None, map(str.strip, words))) for words in zip(*columns, strict=True)]
+
+    def _named(self, skill: str, label: str) -> str:
+        """Return a skill with what it was first said to be."""
+        if not skill or not label or LIST in skill:
+            return skill
+        return self.labels.setdefault(skill, f"{skill} · {label.strip()}")
 
     def _attempt_numbers(self, words: Sequence[str]) -> np.ndarray:
         if not self.attempts:
@@ -192,11 +213,10 @@ class _Gathered:
                 return np.array(list(map(int, words)), np.int64)
             except (ValueError, OverflowError):
                 pass
-        return _coded(self.attempts, words).astype(np.int64) - 2**62  # below every number read before
+        return self.attempts.of(words).astype(np.int64) - 2**62  # below every number read before
 
     def _keep(self, rows: Rows) -> None:
-        names = list(self.students)[len(self.draws) :]
-        self.draws += [_draw(name, self.how.seed) for name in names]
+        self.draws += [_draw(name, self.how.seed) for name in self.students.names[len(self.draws) :]]
         chosen = np.array(self.draws)[rows.student] < self.share if self.share < 1 else np.ones(len(rows.row), bool)
         self.sampled_out += int(np.count_nonzero(~chosen))
         self.parts.append(rows.take(chosen))
@@ -212,7 +232,7 @@ class _Gathered:
     def _log(self) -> PracticeLog:
         rows = Rows(*(np.concatenate(columns) for columns in zip(*self.parts, strict=True)))
         timed, identified = "time" in self.columns.of, "attempt" in self.columns.of
-        cells, separator = split_cells([cell or NO_SKILL for cell in self.cells], self.how.separator)
+        cells, separator = split_cells([cell or NO_SKILL for cell in self.cells.names], self.how.separator)
         codes, skills = code_names([skill for cell in cells for skill in cell])
         made = joined(rows, Cells(codes, np.array([len(cell) for cell in cells])), timed, identified)
         fates = _Fates()
@@ -222,8 +242,8 @@ class _Gathered:
         account = self._account(
             len(kept.row), int(np.count_nonzero(kept.outcome >= 0)), fates.all(), self._remarks(kept, separator, made)
         )
-        student, students = _in_use(kept.student, list(self.students))
-        item, items = _in_use(kept.item, [name or NO_SKILL for name in self.items])
+        student, students = _in_use(kept.student, self.students.names)
+        item, items = _in_use(kept.item, [name or NO_SKILL for name in self.items.names])
         skill, skills = _in_use(made.skill, list(skills))
         time = kept.time if timed else np.lexsort((kept.row, kept.attempt)).argsort().astype(np.float64)
         name = self.file.path.name.split(".")[0]
@@ -231,7 +251,7 @@ class _Gathered:
         return PracticeLog(*columns, timed=timed, name=name, row=kept.row, account=account)
 
     def _account(self, attempts: int, graded: int, fates: tuple[Fate, ...], remarks: tuple[str, ...]) -> Account:
-        unread = [repr(word) for word in self.words if outcome_of(word) == UNREADABLE][:3]
+        unread = [repr(word) for word in self.words.names if outcome_of(word) == UNREADABLE][:3]
         aside = tuple(
             replace(f, why=f"{f.why}, such as {', '.join(unread)}") if f.why == NO_OUTCOME else f
             for f in self.fates.all()
@@ -255,10 +275,6 @@ class _Gathered:
             *([f"{bare:,} attempts name no skill and are kept under '{NO_SKILL}'"] if bare else []),
             *([f"{made.disagreeing:,} joined rows have another outcome than the first"] if made.disagreeing else []),
         )
-
-
-def _coded(table: defaultdict[str, int], words: Sequence[str]) -> np.ndarray:
-    return np.fromiter(map(table.__getitem__, words), np.int32, len(words))
 
 
 def _draw(name: str, seed: int) -> float:

@@ -27,6 +27,9 @@ FORMATS = (
 )
 """Ways to write a time, besides ISO 8601, in the order in which they are tried."""
 
+SAMPLE = 1000
+"""Words by which the way to read times is chosen."""
+
 PLAIN = frozenset("0123456789-:. T")
 """What times without an offset are written in; NumPy reads these, and fast."""
 
@@ -66,13 +69,15 @@ class Times:
         return self.reader(words)
 
     def _choose(self, words: Sequence[str]) -> Reader:
-        numbers = _numbers(words)
+        sample = words[:SAMPLE]
+        numbers = _numbers(sample)
         if np.isfinite(numbers).any() and np.isfinite(numbers).mean() >= 0.5:
             unit = self.unit or _unit_of(float(np.nanmedian(np.abs(numbers))))
             self.way = f"times are numbers in {unit}"
             return lambda words: _numbers(words) * UNITS[unit]
-        sample = words[:1000]
         readers: dict[str, Reader] = {"ISO 8601": _iso} | {form: partial(_formatted, form=form) for form in FORMATS}
+        if np.isfinite(_iso(sample)).mean() > 0.9:
+            readers = {"ISO 8601": _iso}
         read = {way: int(np.isfinite(reader(sample)).sum()) for way, reader in readers.items()}
         best = max(read, key=lambda way: read[way])
         self.way = f"times are read as {best}" if read[best] else "no time could be read"
@@ -104,18 +109,17 @@ def _number(word: str) -> float:
 
 def _iso(words: Sequence[str]) -> np.ndarray:
     """Return seconds of ISO 8601 times; without an offset they are taken as UTC."""
-    words = [word.strip().removesuffix(" UTC") for word in words]
-    if set().union(*words) <= PLAIN and not any(word.count("-") > 2 for word in words):
+    joined = "".join(words)
+    if "UTC" in joined:
+        words = [word.strip().removesuffix(" UTC") for word in words]
+        joined = "".join(words)
+    if set(joined) <= PLAIN and joined.count("-") <= 2 * len(words):
         try:
-            return np.array(words, dtype="datetime64[us]").astype(np.float64) / 1e6 + _not_a_time(words)
+            moments = np.array(words, dtype="datetime64[us]")
+            return np.where(np.isnat(moments), np.nan, moments.astype(np.float64) / 1e6)
         except ValueError:
             pass
-    return np.array([_stamp(word, datetime.fromisoformat) for word in words])
-
-
-def _not_a_time(words: Sequence[str]) -> np.ndarray:
-    """Return NaN for words that NumPy reads as no time without complaint, and 0 for others."""
-    return np.array([0.0 if word[:1].isdigit() else math.nan for word in words])
+    return np.array([_stamp(word, datetime.fromisoformat) for word in words], np.float64)
 
 
 def _formatted(words: Sequence[str], form: str) -> np.ndarray:

@@ -62,7 +62,7 @@ def test_codes_are_whole_numbers():
 
 def test_names_are_ordered_as_numbers_where_they_are():
     log = PracticeLog.of(["10", "9", "2"], ["1.2", "1.10", "b"], [1, 0, 1])
-    assert log.students == ("2", "9", "10") and log.skills == ("1.10", "1.2", "b") and not log.timed
+    assert log.students == ("2", "9", "10") and log.skills == ("1.2", "1.10", "b") and not log.timed
 
 
 @pytest.mark.parametrize("longest", [None, 1, 7, 1000])
@@ -101,7 +101,8 @@ def test_a_vocabulary_gives_new_names_one_further_code():
     aligned = log.align(Vocabulary(("y", "x"), ("r",)))
     assert aligned.skill.tolist() == [[0, 1], [2, -1], [1, -1]] and aligned.item.tolist() == [1, 1, 0]
     assert aligned.skills == ("y", "x", "(new)")
-    assert log.align(log.vocabulary) is log
+    assert aligned.skill_codes == 3 and aligned.item_codes == 2 and aligned.vocabulary == (("y", "x"), ("r",))
+    assert log.skill_codes == log.align(log.vocabulary).skill_codes == 5
 
 
 def test_coin_flips_and_hiding_touch_outcomes_alone():

@@ -103,6 +103,11 @@ def test_named_columns_must_be_there(tmp_path):
     assert by_item.skill.shape == (3, 2)
 
 
+def test_a_label_says_what_a_skill_is_and_does_not_split_it(tmp_path):
+    log = practice_log(written(tmp_path, "student,skill,skill_name,outcome\na,10,Sum,1\na,9,Sum,1\na,10,Sums,0\n"))
+    assert log.skills == ("9 · Sum", "10 · Sum")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
 def test_encodings_are_found_out(tmp_path, encoding):
     log = practice_log(written(tmp_path, GOOD.replace("ann", "Zoé"), encoding=encoding))

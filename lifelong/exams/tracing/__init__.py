@@ -1,5 +1,14 @@
 """What a learner knows, traced from its practice: models, their marks, and what to practise next."""
 
+from ._bkt import BKT as BKT
+from ._factors import AFM as AFM
+from ._factors import DAS3H as DAS3H
+from ._factors import PFA as PFA
+from ._factors import BestLR as BestLR
+from ._half_life import HalfLife as HalfLife
+from ._irt import Rasch as Rasch
+from ._irt import TwoParameterIRT as TwoParameterIRT
+from ._logistic import Logistic as Logistic
 from ._marks import Marks as Marks
 from ._marks import Reliability as Reliability
 from ._marks import auc as auc

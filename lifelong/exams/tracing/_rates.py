@@ -28,7 +28,7 @@ class SkillRates(Tracer):
         entries = (log.skill >= 0) & log.graded[:, None]
         weight = np.broadcast_to(weights[log.student][:, None], entries.shape)[entries]
         right = weight * np.broadcast_to(log.outcome[:, None], entries.shape)[entries]
-        tried, won = (np.bincount(log.skill[entries], v, minlength=len(log.skills) + 1) for v in (weight, right))
+        tried, won = (np.bincount(log.skill[entries], v, minlength=log.skill_codes) for v in (weight, right))
         mean = (won.sum() + 1) / (tried.sum() + 2)
         return (won + self.prior * mean) / (tried + self.prior)
 

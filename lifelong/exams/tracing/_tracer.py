@@ -32,7 +32,8 @@ class Tracer:
 
     Parameters never belong to single students: a student is known by the rows of the log that is asked about, so fitted
     models answer for students they have not met. Codes of that log are those of the log fitted; skills and items that
-    were not in it share the code after the last, so tables have one row more than there are names.
+    were not in it share the code after the last, so tables have `log.skill_codes` and `log.item_codes` rows, one more
+    than there are names.
     """
 
     parameters: PyTree = field(init=False, default=None, repr=False, compare=False)
