@@ -6,6 +6,7 @@ from ._factors import DAS3H as DAS3H
 from ._factors import PFA as PFA
 from ._factors import BestLR as BestLR
 from ._half_life import HalfLife as HalfLife
+from ._individual import IndividualBKT as IndividualBKT
 from ._irt import Rasch as Rasch
 from ._irt import TwoParameterIRT as TwoParameterIRT
 from ._logistic import Logistic as Logistic
