@@ -52,12 +52,12 @@ class PracticeLog:
     items: tuple[str, ...]
     timed: bool = True
     name: str = "log"
-    row: Integer[np.ndarray, "..."] | None = None
+    row: Integer[np.ndarray, "..."] = field(default_factory=lambda: np.zeros(0, np.int64))
     account: Account | None = field(default=None, repr=False)
     aligned: bool = False
 
     def __post_init__(self):
-        row = np.arange(len(self.student)) if self.row is None else self.row
+        row = self.row if len(self.row) else np.arange(len(self.student))
         columns = {"student": self.student, "skill": self.skill, "item": self.item, "outcome": self.outcome}
         columns |= {"time": self.time, "row": row}
         _check_shapes(columns)
@@ -159,12 +159,16 @@ class PracticeLog:
 
     def hide(self, rows: Bool[np.ndarray, " rows"]) -> "PracticeLog":
         """Return the log with the outcomes of some rows hidden: they become ungraded."""
-        return replace(self, outcome=np.where(rows, UNGRADED, self.outcome))
+        return self.with_outcomes(np.where(rows, UNGRADED, self.outcome))
+
+    def with_outcomes(self, outcome: Integer[np.ndarray, " rows"]) -> "PracticeLog":
+        """Return the log with other outcomes, in the order of its rows."""
+        return replace(self, outcome=outcome)
 
     def coin_flips(self, seed: int = 0) -> "PracticeLog":
         """Return the log with every grade replaced by the toss of a fair coin: nobody can predict better than chance."""
         tossed = np.random.default_rng(seed).integers(0, 2, len(self))
-        return replace(self, outcome=np.where(self.graded, tossed, UNGRADED))
+        return self.with_outcomes(np.where(self.graded, tossed, UNGRADED))
 
     def align(self, known: Vocabulary) -> "PracticeLog":
         """Return the log in the codes of a vocabulary; names that it lacks share one further code, the last."""

@@ -77,9 +77,13 @@ class Design(NamedTuple):
         place = np.where(inside, order[np.where(inside, places, 0)], len(flat))
         row = np.where(inside, place % len(features.index), 0)
         index, value = features.index.T, features.value.T[..., None]
-        numbers = (jnp.asarray(part, jnp.int32) for part in (place, row, column))
         return cls(
-            jnp.asarray(index, jnp.int32), jnp.asarray(value, jnp.float32), *numbers, jnp.zeros(features.columns)
+            index=jnp.asarray(index, jnp.int32),
+            value=jnp.asarray(value, jnp.float32),
+            place=jnp.asarray(place, jnp.int32),
+            row=jnp.asarray(row, jnp.int32),
+            column=jnp.asarray(column, jnp.int32),
+            weights=jnp.zeros(features.columns),
         )
 
     def times(

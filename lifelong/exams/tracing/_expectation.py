@@ -68,11 +68,12 @@ def maximise(
 def _expected(problems: list[Problem], weights: list[Float[Array, " patterns"]], chain: Chain) -> Counts:
     """Return expected counts of every skill: sums over patterns in proportion to their weights."""
     skills, sums = chain.prior.shape[0], jnp.zeros(())
+    structure = jax.tree.structure(Counts(chain, chain, chain.prior))
     for problem, weight in zip(problems, weights, strict=True):
         counts = counted(chain.of(problem.skill), problem.outcome.astype(jnp.int32))
         rows = jnp.stack(jax.tree.leaves(counts), axis=1) * weight[:, None]
         sums += jax.ops.segment_sum(rows, problem.skill, skills, indices_are_sorted=True)
-    return jax.tree.unflatten(jax.tree.structure(Counts(chain, chain, 0.0)), list(sums.T))
+    return jax.tree.unflatten(structure, list(sums.T))
 
 
 def _updated(counts: Counts, numbers: Numbers) -> Chain:

@@ -31,7 +31,7 @@ class Individual(NamedTuple):
     """A chain in ln odds (guess and slip as shares of their bounds), and how much the trait moves prior and learn."""
 
     odds: Chain
-    spread: Float[Array, "*lanes two"]
+    spread: Float[Array, "*lanes 2"]
 
 
 class Piece(NamedTuple):
@@ -150,7 +150,7 @@ def _descend(
     start: Individual,
     weights: Float[Array, "lanes students"],
     bounds: Chain,
-    pseudo: float,
+    pseudo: Float[Array, ""] | float,
     *,
     steps: int,
 ) -> Individual:
@@ -170,7 +170,7 @@ def _descend(
         def step(_: Array, state: tuple[Individual, optax.OptState]) -> tuple[Individual, optax.OptState]:
             parameters, moments = state
             updates, moments = adam.update(jax.grad(loss)(parameters), moments)
-            return optax.apply_updates(parameters, updates), moments
+            return jax.tree.map(jnp.add, parameters, updates), moments
 
         return jax.lax.fori_loop(0, steps, step, (begin, adam.init(begin)))[0]
 

@@ -18,15 +18,18 @@ from ._threads import PADDED
 
 TINY = 1e-12
 
+Probability = Any
+"""An array of probabilities, JAX's or NumPy's, or one number for all."""
+
 
 class Chain(NamedTuple):
     """Probabilities of the chain, one of each for every skill (or thread)."""
 
-    prior: Float[Array, "*skills"] | float
-    learn: Float[Array, "*skills"] | float
-    forget: Float[Array, "*skills"] | float
-    guess: Float[Array, "*skills"] | float
-    slip: Float[Array, "*skills"] | float
+    prior: Probability
+    learn: Probability
+    forget: Probability
+    guess: Probability
+    slip: Probability
 
     def of(self, skill: Int[Array, " threads"]) -> "Chain":
         """Return the chain of every thread."""

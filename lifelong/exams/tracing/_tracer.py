@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -13,6 +13,8 @@ from lifelong.worlds import PracticeLog, Vocabulary
 
 from ._marks import Marks, mark
 from ._recommend import Advice, advise
+
+_Tracer = TypeVar("_Tracer", bound="Tracer")
 
 
 class DoubtfulFit(UserWarning):
@@ -89,7 +91,7 @@ class Tracer:
         """What the model is called in tables."""
         return type(self).__name__
 
-    def fit(self, log: PracticeLog, *, seed: int = 0) -> Self:
+    def fit(self: _Tracer, log: PracticeLog, *, seed: int = 0) -> _Tracer:
         """Fit to all students of a log; warns with `DoubtfulFit` where the outcome is degenerate."""
         self.check(log)
         lanes = self.learn(log, np.ones((1, len(log.students)), np.float32), seed=seed)
