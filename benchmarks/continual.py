@@ -42,11 +42,11 @@ def main() -> int:
         return 2
     results = {name: measure(name, options.seeds) for name in options.world or WORLDS}
     keep(results)
-    if options.json:
-        print(json.dumps(results, indent=1))
-    else:
-        for result in results.values():
-            Console().print(table(result))
+    for result in results.values():
+        if options.json or options.markdown:
+            print(json.dumps(result, indent=1) if options.json else markdown(result))
+        else:
+            Console(width=150).print(table(result))
     return 0
 
 
@@ -57,6 +57,7 @@ def read_options() -> argparse.Namespace:
         "--seeds", type=int, default=16, help="lives in the runs with many (2 or more; 16 unless given)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     options = parser.parse_args()
     if options.seeds < 2:
         parser.error(f"--seeds must be at least 2, for an interval, and is {options.seeds}")
@@ -212,21 +213,31 @@ def keep(results: dict[str, Report]) -> None:
     RESULTS.write_text(json.dumps(kept | results, indent=1) + "\n")
 
 
+COLUMNS = ("", "seeds", "seconds in all", "ms a seed", "Avalanche ÷ this", "this ÷ limit", "accuracy, 95 %")
+
+
 def table(result: Report) -> Table:
-    life, machine = result["life"], result["machine"]
-    shape = "-".join(str(life[size]) for size in ("inputs", "width", "width", "outputs"))
-    title = (
-        f"{result['world']}: perceptron {shape}, {life['tasks']} tasks of {life['steps']} steps, "
-        f"batch {life['batch']} + {life['batch']} of {life['buffer']}\n"
-        f"{machine['processor']}, {machine['cores']} cores; {result['gigaflops_a_life']:.2f} GFLOP a life"
-    )
-    columns = ("", "seeds", "seconds in all", "ms a seed", "Avalanche ÷ this", "this ÷ limit", "accuracy, 95 %")
-    shown = Table(title=title, title_justify="left")
-    for place, column in enumerate(columns):
+    shown = Table(title="\n".join(title(result)), title_justify="left")
+    for place, column in enumerate(COLUMNS):
         shown.add_column(column, justify="right" if place else "left")
     for row in rows(result):
         shown.add_row(*row)
     return shown
+
+
+def markdown(result: Report) -> str:
+    lines = [COLUMNS, ["---", *["---:"] * (len(COLUMNS) - 1)], *rows(result)]
+    return "\n\n".join([". ".join(title(result)) + ".", "\n".join(f"| {' | '.join(line)} |" for line in lines)])
+
+
+def title(result: Report) -> tuple[str, str]:
+    life, machine = result["life"], result["machine"]
+    shape = "-".join(str(life[size]) for size in ("inputs", "width", "width", "outputs"))
+    return (
+        f"{result['world']}: perceptron {shape}, {life['tasks']} tasks of {life['steps']} steps, "
+        f"batch {life['batch']} + {life['batch']} of {life['buffer']}",
+        f"{machine['processor']}, {machine['cores']} cores; {result['gigaflops_a_life']:.2f} GFLOP a life",
+    )
 
 
 def rows(result: Report) -> list[tuple[str, ...]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import _runtime as _runtime
 
 if TYPE_CHECKING:
+    from .connect import ContinualClassifier as ContinualClassifier
     from .exams import Accuracy as Accuracy
     from .exams import Exam as Exam
     from .feedback import CrossEntropy as CrossEntropy
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "connect": ("ContinualClassifier",),
     "exams": ("Accuracy", "Exam"),
     "feedback": ("CrossEntropy", "Feedback"),
     "learners": ("GradientLearner", "Learner"),

@@ -23,7 +23,8 @@ class Recipe(eqx.Module):
     """A callable with its configuration: `Recipe(optax.sgd, learning_rate=0.05)()`, `Recipe(MLP, width=64)(key=key)`.
 
     Floats (and arrays) become array leaves, so they can be swept by `vmap` without compiling again; everything else
-    is static. Two recipes of the same function and settings are equal, so compiled programs are shared between them.
+    is static, but for recipes within the recipe, whose numbers can be swept like its own. Two recipes of the same function
+    and settings are equal, so compiled programs are shared between them.
     Raises BadInput for a setting that cannot be hashed, such as a list.
     """
 
@@ -32,7 +33,7 @@ class Recipe(eqx.Module):
     settings: tuple[tuple[str, Any], ...] = eqx.field(static=True)
 
     def __init__(self, make: Callable[..., Any], **configuration: Any):
-        numbers = {name: value for name, value in configuration.items() if _is_number(value)}
+        numbers = {name: value for name, value in configuration.items() if _has_numbers(value)}
         self.make = make
         self.numbers = {name: _leaf(value) for name, value in numbers.items()}
         self.settings = tuple(sorted((k, v) for k, v in configuration.items() if k not in numbers))
@@ -44,12 +45,14 @@ class Recipe(eqx.Module):
         return self.make(*args, **self.numbers, **dict(self.settings), **kwargs)
 
 
-def _is_number(value: Any) -> bool:
-    return eqx.is_array(value) or isinstance(value, float | np.floating | np.ndarray)
+def _has_numbers(value: Any) -> bool:
+    return eqx.is_array(value) or isinstance(value, float | np.floating | np.ndarray | Recipe)
 
 
-def _leaf(value: Any) -> Array:
-    """Return floats as float32; whole numbers, truth values and keys stay what they are."""
+def _leaf(value: Any) -> Any:
+    """Return floats as float32; whole numbers, truth values, keys and recipes stay what they are."""
+    if isinstance(value, Recipe):
+        return value
     value = jnp.asarray(value)
     return value.astype(jnp.float32) if jnp.issubdtype(value.dtype, jnp.floating) else value
 

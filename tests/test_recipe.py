@@ -71,3 +71,14 @@ def test_a_setting_that_cannot_be_compared_is_refused_with_its_name(setting):
     """A list would only fail later, inside JAX, with a message about hashing."""
     with pytest.raises(ValueError, match="'by'"):
         Recipe(power, by=setting)
+
+
+def test_a_recipe_within_a_recipe_keeps_its_numbers_to_be_swept():
+    def halved(part):
+        return part()[0] / 2
+
+    outer = Recipe(halved, part=Recipe(power, base=3.0, by=2))
+    assert outer() == 4.5
+    assert [float(leaf) for leaf in jax.tree.leaves(outer)] == [3.0]
+    swept = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf + 1]), outer)
+    np.testing.assert_allclose(jax.vmap(lambda recipe: recipe())(swept), [4.5, 8.0])

@@ -21,13 +21,17 @@ FIXED = 32
 
 
 def show(*parts: "RenderableType") -> None:
-    """Print tables and paragraphs."""
+    """Print tables and paragraphs; a table that cannot be narrower than the page is printed wider, not cut."""
     from rich.console import Console
+    from rich.measure import Measurement
+    from rich.table import Table
 
     width = min(WIDTH, get_terminal_size().columns) if sys.stdout.isatty() else WIDTH
     console = Console(file=sys.stdout, width=width, highlight=False, emoji=False)
+    wide = Console(file=sys.stdout, width=10 * WIDTH, highlight=False, emoji=False)
     for part in parts:
-        console.print(part)
+        least = Measurement.get(wide, wide.options, part).minimum if isinstance(part, Table) else 0
+        (console if least <= width else wide).print(part, width=max(least, width))
 
 
 def show_json(content: Any) -> None:

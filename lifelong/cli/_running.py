@@ -173,7 +173,7 @@ def show_run(run: "lab.Run") -> None:
 
     from lifelong.lab import _report
 
-    show("", _report.as_table(run), "")
+    show("", _report.as_table(run), *_report.remarks(run), "")
     show(Text.assemble((str(run.verdict.outcome), "bold"), f": {run.verdict.reason}"))
     if run.stale:
         print(f"stale: {', '.join(run.stale)} were lived by other code than this; --force lives them again")

@@ -96,10 +96,10 @@ class Compare(Command):
         if len(self.runs) == 2:
             return [Path(run) for run in self.runs]
         slug, *runs = self.runs
-        return [_run_named(entry(slug).slug, name, self.out) for name in runs]
+        return [run_named(entry(slug).slug, name, self.out) for name in runs]
 
 
-def _run_named(slug: str, name: str, out: Path | None) -> Path:
+def run_named(slug: str, name: str, out: Path | None) -> Path:
     """Return the folder of a study's run whose name begins so."""
     folders = runs_of(slug, out)
     found = [folder for folder in folders if folder.name.startswith(name)]

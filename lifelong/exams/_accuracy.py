@@ -45,3 +45,8 @@ class Accuracy(Exam):
     def dims(self) -> dict[str, tuple[str, ...]]:
         """Accuracy has one value a task."""
         return {"accuracy": ("task",)}
+
+    @property
+    def whole(self) -> bool:
+        """Answers and model are enough."""
+        return False

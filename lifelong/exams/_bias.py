@@ -40,3 +40,8 @@ class Bias(Exam):
     def dims(self) -> dict[str, tuple[str, ...]]:
         """Both have one value a task."""
         return {"answered": ("task",), "head_norm": ("task",)}
+
+    @property
+    def whole(self) -> bool:
+        """Answers and model are enough."""
+        return False

@@ -19,6 +19,11 @@ class Exam(eqx.Module):
         """The names of the dimensions of each result, for labelled records."""
         return {}
 
+    @property
+    def whole(self) -> bool:
+        """Whether it may look at all of a learner and its state; if not, at what `Learner.examinee` leaves."""
+        return True
+
 
 class Several(Exam):
     """Several exams at one sitting; their results must have different names."""
@@ -36,6 +41,11 @@ class Several(Exam):
     def dims(self) -> dict[str, tuple[str, ...]]:
         """The dimensions of all results."""
         return {name: dims for exam in self.exams for name, dims in exam.dims.items()}
+
+    @property
+    def whole(self) -> bool:
+        """Whether one of them looks at all of a learner."""
+        return any(exam.whole for exam in self.exams)
 
 
 def several(*exams: Exam) -> Several:

@@ -55,6 +55,11 @@ class Flatness(Exam):
         """Both are single numbers."""
         return {"gradient_norm": (), "loss_rise": ()}
 
+    @property
+    def whole(self) -> bool:
+        """Answers and model are enough."""
+        return False
+
 
 def _mean_loss(state: Any, learner: Any, world: World, page: int) -> Float[Array, ""]:
     papers = world.papers(page)

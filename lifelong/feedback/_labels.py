@@ -51,6 +51,22 @@ class CrossEntropy(eqx.Module):
         return cross_entropy_of(jax.vmap(model)(experience.x), experience)
 
 
+class PresentCrossEntropy(eqx.Module):
+    """Softmax cross-entropy among the classes that the batch holds, so that new classes do not push away absent ones.
+
+    On the current batch, with `Replay(feedback=CrossEntropy())` for the rehearsed one, this is ER-ACE: L(current; classes of
+    the batch) + L(rehearsed; all classes seen) (Caccia et al. 2022, "New Insights on Reducing Abrupt Representation Change
+    in Online Continual Learning"). The accuracy reported is that among all classes an answer may name.
+    """
+
+    def __call__(self, model: PyTree, experience: Batch, *, key: PRNGKeyArray) -> tuple[Float[Array, ""], Info]:
+        """Return the mean loss of a batch, its value and the accuracy."""
+        logits = jax.vmap(model)(experience.x)
+        held = (jax.nn.one_hot(experience.y, logits.shape[-1]) * experience.weight[:, None]).sum(0) > 0
+        loss, _ = cross_entropy_of(jnp.where(held, logits, FORBIDDEN), experience)
+        return loss, {"loss": loss, "accuracy": cross_entropy_of(logits, experience)[1]["accuracy"]}
+
+
 class AngleCrossEntropy(eqx.Module):
     """Cross-entropy of cosine logits s·cos θ_c between features and class weights: the angle factor alone.
 

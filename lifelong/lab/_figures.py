@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 from lifelong.exams import mean_interval
 
-from ._svg import Curves, Row, curve_panel, heat_panel, strip_chart, ticks
+from ._svg import Curves, Row, curve_panel, heat_panel, strip_chart
 from ._verdict import Claim, Verdict
-from ._words import Unit, ends_of, spoken, unit_of, units
+from ._words import Unit, claimed_unit, ends_of, spoken, unit_of, units
 
 if TYPE_CHECKING:
     from ._runner import Run
@@ -27,9 +28,11 @@ class Panel(NamedTuple):
 
 def measure_figure(run: "Run") -> Panel:
     """Return the claim's measure for every arm: each seed, the mean and its 95 % interval."""
-    claim, unit = run.study.claim, units(run)[run.study.claim.on]
+    claim, unit = run.study.claim, claimed_unit(run)
     rows = [_arm_row(run, arm, unit) for arm, own in run.measures.items() if claim.on in own]
-    axis = spoken(claim.on) + (", %" if unit.percent else "")
+    if not rows:
+        return Panel(spoken(claim.on), "", f"no arm has the measure {spoken(claim.on)}")
+    axis = spoken(claim.on) + _after_comma(unit.mark)
     label = f"{axis}, every seed: " + "; ".join(f"{row.label} {row.value}" for row in rows)
     return Panel(spoken(claim.on), strip_chart(rows, axis, label))
 
@@ -52,13 +55,13 @@ def _arm_row(run: "Run", arm: str, unit: Unit) -> Row:
 
 def differences_figure(run: "Run") -> Panel:
     """Return the claim's gains, seed by seed: over the arm to beat, and over the knock-out."""
-    claim, unit = run.study.claim, units(run)[run.study.claim.on]
+    claim, unit = run.study.claim, claimed_unit(run)
     others = [arm for arm in claim.arms[1:] if arm in run.measures and claim.better in run.measures]
     title = f"{claim.better} minus other arms" if claim.higher_is_better else f"other arms minus {claim.better}"
     if run.verdict.effect is None:
         return Panel(title, "", f"there are no differences to show: {run.verdict.reason}")
     rows = [_difference_row(run, other, unit) for other in others]
-    axis = f"gain in {spoken(claim.on)}" + (", points" if unit.percent else "")
+    axis = f"gain in {spoken(claim.on)}" + _after_comma(unit.gap)
     marks = {f"claimed {unit.bare(claim.by)}": claim.by * unit.factor} if claim.by else {}
     label = f"{axis}, seed by seed: " + "; ".join(f"{row.label} {row.value}" for row in rows)
     return Panel(title, strip_chart(rows, axis, label, marks, with_zero=True))
@@ -71,14 +74,14 @@ def _difference_row(run: "Run", other: str, unit: Unit) -> Row:
     return Row(f"over {other}", mean, interval, dots, {}, _value(mean, unit), strong=other == run.study.claim.than)
 
 
-def gains_over(run: "Run", other: str) -> np.ndarray:
+def gains_over(run: "Run", other: str) -> Float[np.ndarray, " seeds"]:
     """Return the gain of the claim's arm over another on every seed, positive in favour of the claim."""
     claim = run.study.claim
     gains = counted(run, claim.better, claim) - counted(run, other, claim)
     return gains if claim.higher_is_better else -gains
 
 
-def counted(run: "Run", arm: str, claim: Claim) -> np.ndarray:
+def counted(run: "Run", arm: str, claim: Claim) -> Float[np.ndarray, " seeds"]:
     """Return an arm's values on a claim's measure as the verdict counts them: a diverged seed is the worst seen."""
     own = run.measures[arm][claim.on]
     seen = np.concatenate([values[claim.on] for values in run.measures.values() if claim.on in values])
@@ -97,7 +100,7 @@ def secondary_figures(run: "Run") -> list[Panel]:
 def _forest(run: "Run", on: str, verdicts: Sequence[Verdict]) -> Panel:
     unit = units(run).get(on) or unit_of(on, [])
     rows = [_forest_row(verdict, unit, verdict is run.verdict) for verdict in verdicts if verdict.effect]
-    axis = f"gain in {spoken(on)}" + (", points" if unit.percent else "")
+    axis = f"gain in {spoken(on)}" + _after_comma(unit.gap)
     if not rows:
         return Panel(axis, "", f"no gain can be shown: {verdicts[0].reason}")
     label = f"{axis}: " + "; ".join(f"{row.label} {row.value}" for row in rows)
@@ -118,26 +121,32 @@ def curve_figures(run: "Run") -> list[Panel]:
     An arm that is told of no ends of tasks is measured at each exam on the tasks that the others have met by then.
     """
     known = {arm: known_so_far(life, run.study.curve, _ends_in(run)) for arm, life in run.lives.items()}
-    drawn = {arm: curve for arm, curve in known.items() if curve is not None}
-    if not drawn:
+    values = [curve.values for curve in known.values() if curve is not None]
+    if not values:
         return []
-    unit = unit_of(run.study.curve, [curve.values.ravel() for curve in drawn.values()])
-    limits = _limits([curve.values * unit.factor for curve in drawn.values()], unit)
-    better = drawn.get(run.study.claim.better)
+    unit = unit_of(run.study.curve, [one.ravel() for one in values])
+    limits = _limits([one * unit.factor for one in values], unit)
+    better = known.get(run.study.claim.better)
     ghost = None if better is None else (better.exam.values, _mean(better.values, 0) * unit.factor)
-    panels = []
-    for arm, curve in known.items():
-        if curve is None:
-            panels.append(Panel(arm, "", f"this arm has no exam result '{run.study.curve}' by seed and exam"))
-            continue
-        strong = arm == run.study.claim.better
-        thin, steps = curve.values * unit.factor, curve.exam.values
-        curves = Curves(steps, thin, _mean(thin, 0), None if strong else ghost, ends_of(run.lives[arm]), strong)
-        last = _value(float(curves.thick[-1]), unit)
-        label = f"{arm}: {spoken(run.study.curve)} on tasks met so far, {last} at the end"
-        svg = curve_panel(curves, limits, label, lambda v: f"{v:g}".replace("-", "−"))
-        panels.append(Panel(arm, svg, strong=strong))
-    return panels
+    return [_curve_panel(run, arm, curve, unit, limits, ghost) for arm, curve in known.items()]
+
+
+def _curve_panel(
+    run: "Run",
+    arm: str,
+    curve: xr.DataArray | None,
+    unit: Unit,
+    limits: tuple[float, float],
+    ghost: tuple[np.ndarray, np.ndarray] | None,
+) -> Panel:
+    strong = arm == run.study.claim.better
+    if curve is None:
+        return Panel(arm, "", f"this arm has no exam result '{run.study.curve}' by seed and exam", strong)
+    thin, ends = curve.values * unit.factor, ends_of(run.lives[arm])
+    curves = Curves(curve.exam.values, thin, _mean(thin, 0), None if strong else ghost, ends, strong)
+    last = _value(float(curves.thick[-1]), unit)
+    label = f"{arm}: {spoken(run.study.curve)} on tasks met so far, {last} at the end"
+    return Panel(arm, curve_panel(curves, limits, label), strong=strong)
 
 
 def known_so_far(life: xr.Dataset, name: str, ends: np.ndarray) -> xr.DataArray | None:
@@ -173,10 +182,11 @@ def _matrix_panel(run: "Run", arm: str, life: xr.Dataset) -> Panel:
         return Panel(arm, "", "this arm is told of no ends of tasks", strong)
     matrix = life[run.study.curve].sel(exam=ends_of(life)).transpose("seed", "exam", "task", ...)
     means = _mean(matrix.values.reshape(*matrix.shape[:3], -1).mean(-1), 0)
-    if np.nanmin(means, initial=0.0) < 0 or np.nanmax(means, initial=0.0) > 1:
+    seen = means[np.isfinite(means)]
+    if np.any((seen < 0) | (seen > 1)):
         return Panel(arm, "", f"'{run.study.curve}' is no share, so it has no heat map", strong)
     learned = np.arange(means.shape[1]) <= np.arange(means.shape[0])[:, None]
-    final = ", ".join(f"{100 * v:.0f}" for v in means[-1])
+    final = ", ".join(_value(100 * float(v), Unit(True)) for v in means[-1])
     label = f"{arm}: {spoken(run.study.curve)} in per cent on each task; after the last one {final}"
     return Panel(arm, heat_panel(means, learned, label), strong=strong)
 
@@ -187,13 +197,11 @@ def _ends_in(run: "Run") -> np.ndarray:
 
 
 def _limits(values: Sequence[np.ndarray], unit: Unit) -> tuple[float, float]:
-    """Return the limits of a common axis: 0 to 100 for per cents, else round numbers around all finite values."""
+    """Return the limits of a common axis: 0 to 100 for per cents, else from 0 as far as values reach."""
     if unit.percent:
         return 0.0, 100.0
     seen = np.concatenate([v[np.isfinite(v)] for v in values] + [np.zeros(1)])
-    low, high = float(seen.min()), float(seen.max()) or 1.0
-    step = ticks(low, high)
-    return min(low, step[0]), max(high, step[-1])
+    return float(seen.min()), float(seen.max()) if np.any(seen) else 1.0
 
 
 def _mean(values: np.ndarray, axis: int) -> np.ndarray:
@@ -208,6 +216,10 @@ def _mean_and_interval(values: np.ndarray) -> tuple[float, tuple[float, float] |
         return (float(values[0]) if len(values) == 1 else float("nan")), None
     interval = mean_interval(values)
     return float(values.mean()), (interval.low, interval.high)
+
+
+def _after_comma(mark: str) -> str:
+    return f",{mark}" if mark else ""
 
 
 def _value(scaled: float, unit: Unit) -> str:

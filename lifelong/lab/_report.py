@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import textwrap
 from collections.abc import Sequence
 from functools import cache
 from html import escape
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from minijinja import Environment, safe
 
+from lifelong.exams._statistics import FLIPS
 from lifelong.life import write_atomically
 
 from . import _figures as figures
@@ -18,7 +20,7 @@ from ._catalogue import FAMILIES, bibtex
 from ._figures import Panel
 from ._runner import Run
 from ._verdict import Outcome, Verdict
-from ._words import ArmRow, Unit, arm_rows, effect_facts, plain, ranges, refutation, spoken, units
+from ._words import ArmRow, Unit, arm_rows, claimed_unit, effect_facts, plain, ranges, refutation, spoken, units
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -57,17 +59,30 @@ def as_table(run: Run) -> "Table":
     from rich.markup import escape as unmarked
     from rich.table import Table
 
-    scales, rows = units(run), arm_rows(run)
-    table = Table(title=unmarked(_headline(run)), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("arm", no_wrap=True, min_width=max(len(row.name) for row in rows))
-    tuned = ["tuned"] if any(row.chosen for row in rows) else []
-    for name in (*map(_titled, scales, scales.values()), *tuned):
-        table.add_column(name, overflow="fold")
-    for row in rows:
+    rows = arm_rows(run)
+    title = f"{_headline(run)}; below each mean its 95 % interval"
+    table = Table(title=unmarked(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    columns = list(zip(*([one.lines for one in row.estimates] for row in rows), strict=True))
+    titles, tuned = _titles(run), [row.chosen.replace(" = ", "\n") for row in rows]
+    if any(tuned):
+        columns, titles = [*columns, tuned], [*titles, "tuned"]
+    table.add_column("arm", no_wrap=True)
+    for title, cells in zip(titles, columns, strict=True):
+        table.add_column(title, min_width=max(len(line) for cell in cells for line in [*cell.splitlines(), ""]))
+    for row, *cells in zip(rows, *columns, strict=True):
         role = f"{row.role}, {row.diverged} diverged" if row.diverged else row.role
-        arm = f"{unmarked(row.name)}\n[dim]{unmarked(role)}[/dim]"
-        table.add_row(arm, *(unmarked(one.lines) for one in row.estimates), *[unmarked(row.chosen)] * len(tuned))
+        table.add_row(f"{unmarked(row.name)}\n[dim]{unmarked(role)}[/dim]", *map(unmarked, cells))
     return table
+
+
+def remarks(run: Run) -> list[str]:
+    """Return what the table leaves out: why estimates are undefined, and whose seeds are not in a mean."""
+    found: dict[str, list[str]] = {}
+    for row in arm_rows(run):
+        for name, one in zip(units(run), row.estimates, strict=True):
+            if one.reason:
+                found.setdefault(f"{row.name}: {{}} {one.reason}", []).append(spoken(name))
+    return [sentence.format(", ".join(names)) for sentence, names in found.items()]
 
 
 def as_markdown(run: Run) -> str:
@@ -88,14 +103,7 @@ def as_markdown(run: Run) -> str:
 
 def _grid(run: Run) -> tuple[list[str], list[list[str]]]:
     """Return the header and rows of the plain table; columns that would be empty are left out."""
-    header = [
-        "arm",
-        "role",
-        *map(_titled, *zip(*units(run).items(), strict=True)),
-        "tuned",
-        "compile + run s",
-        "diverged",
-    ]
+    header = ["arm", "role", *_titles(run), "tuned", "compile + run s", "diverged"]
     rows = [
         [row.name, row.role, *map(str, row.estimates), row.chosen, _cost(row), str(row.diverged or "")]
         for row in arm_rows(run)
@@ -104,8 +112,8 @@ def _grid(run: Run) -> tuple[list[str], list[list[str]]]:
     return [header[i] for i in full], [[row[i] for i in full] for row in rows]
 
 
-def _titled(measure: str, unit: Unit) -> str:
-    return spoken(measure) + unit.mark
+def _titles(run: Run) -> list[str]:
+    return [spoken(name) + unit.mark for name, unit in units(run).items()]
 
 
 def _cost(row: ArmRow) -> str:
@@ -126,7 +134,7 @@ def _seeds(run: Run) -> str:
 
 def _content(run: Run) -> dict[str, Any]:
     """Return all that the page shows."""
-    unit, rows, paper = units(run)[run.study.claim.on], arm_rows(run), run.study.paper
+    unit, rows, paper = claimed_unit(run), arm_rows(run), run.study.paper
     icon, meaning = BADGES[run.verdict.outcome]
     return {
         "paper": paper,
@@ -140,12 +148,12 @@ def _content(run: Run) -> dict[str, Any]:
         "effects": _effects(run.verdict, unit),
         "better": run.study.claim.better,
         "measured": spoken(run.study.claim.on),
-        "least_p": plain(min(1.0, 2 / 2**run.settings.seeds), 2),
+        "least_p": plain(min(1.0, 2 / min(2**run.settings.seeds, FLIPS + 1)), 2),
         "seeds": _seeds(run),
         "tuning_seeds": ranges(run.study.tuning_seeds) if any(a.tune for a in run.study.arms.values()) else "",
         "measure": _panel(figures.measure_figure(run)),
         "differences": _panel(figures.differences_figure(run)),
-        "measures": [_titled(name, u) for name, u in units(run).items()],
+        "measures": _titles(run),
         "rows": rows,
         "any_tuned": any(row.chosen for row in rows),
         "controls": [{"passed": c.passed, "sentence": _capital(c.sentence)} for c in run.verdict.controls],
@@ -153,7 +161,7 @@ def _content(run: Run) -> dict[str, Any]:
         "curve": spoken(run.study.curve),
         "curves": list(map(_panel, figures.curve_figures(run))),
         "matrices": list(map(_panel, figures.matrix_figures(run))),
-        "many_tasks": max(life.sizes.get("task", 1) for life in run.lives.values()) > MANY_TASKS,
+        "many_tasks": any(life.sizes.get("task", 1) > MANY_TASKS for life in run.lives.values()),
         "secondary": [_secondary(v) for v in run.secondary],
         "forests": list(map(_panel, figures.secondary_figures(run))) if run.secondary else [],
         "mechanism": safe(_mechanism(run)),
@@ -239,7 +247,8 @@ def _provenance(run: Run) -> dict[str, str]:
 
 def _mechanism(run: Run) -> str:
     """Return the docstring of the study's module as HTML paragraphs."""
-    words = inspect.getdoc(run.study.module) if run.study.module else None
+    module = run.study.module
+    words = inspect.getdoc(module) if hasattr(module, "__file__") else None
     return "".join(_paragraph(part) for part in re.split(r"\n\s*\n", words or UNEXPLAINED))
 
 
@@ -247,7 +256,7 @@ def _paragraph(part: str) -> str:
     """Return one paragraph, list or indented block; text in backquotes becomes code."""
     lines = part.splitlines()
     if all(line.startswith("    ") for line in lines):
-        return f"<pre>{escape(inspect.cleandoc(part))}</pre>"
+        return f"<pre>{escape(textwrap.dedent(part))}</pre>"
     if lines[0].startswith("- "):
         items = re.split(r"\n- ", part[2:])
         return f"<ul>{''.join(f'<li>{_inline(item)}</li>' for item in items)}</ul>"

@@ -1,14 +1,15 @@
 """A small drawing kit: charts as SVG text, whose colours come, light or dark, from the page they stand in.
 
-Text stays text, and every mark carries a class (`ink`, `accent`, `muted`, `faint` …) that the page's style sheet colours.
+Text stays text, and every mark carries a class (`ink`, `accent`, `muted` …) that the page's style sheet colours.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from math import ceil, floor, isfinite, log10
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 WIDTH = 440
 """The width of a full chart, in pixels at which its text has its own size."""
@@ -159,15 +160,15 @@ class Curves(NamedTuple):
     strong: bool = False
 
 
-def curve_panel(curves: Curves, ceiling: tuple[float, float], label: str, show: Callable[[float], str]) -> str:
-    """Return a small panel of curves with the ends of tasks as vertical lines; `ceiling` are the limits of its axis."""
+def curve_panel(curves: Curves, limits: tuple[float, float], label: str) -> str:
+    """Return a small panel of curves, with the ends of tasks as vertical lines and an axis between the limits."""
     width, height = 220, 150
-    x, y = Scale(0, float(curves.steps.max()) or 1.0, 32, width - 6), Scale(*ceiling, height - 22, 8)
-    levels = ticks(*ceiling, about=3)
+    x, y = Scale(0, float(curves.steps.max()) or 1.0, 32, width - 6), Scale(*limits, height - 22, 8)
+    levels = ticks(*limits, about=3)
     colour = "accent" if curves.strong else "ink"
     body = [path([[(x.start, y(v)), (x.end, y(v))] for v in levels], "grid")]
     body += [path([[(x(e), y.start), (x(e), y.end)] for e in curves.ends], "end")] if len(curves.ends) else []
-    body += [text(26, y(v) + 4, show(v), "muted", "end") for v in levels]
+    body += [text(26, y(v) + 4, _number(v), "muted", "end") for v in levels]
     body += [text(x.start, height - 6, "0", "muted"), text(x.end, height - 6, f"step {x.high:,.0f}", "muted", "end")]
     body.append(path([_points(curves.steps, one, x, y) for one in curves.thin], f"thin {colour}"))
     body += [path([_points(*curves.ghost, x, y)], "ghost")] if curves.ghost else []
@@ -179,11 +180,12 @@ def _points(steps: np.ndarray, values: np.ndarray, x: Scale, y: Scale) -> list[P
     return [(x(s), y(v)) for s, v in zip(steps.tolist(), values.tolist(), strict=True)]
 
 
-def heat_panel(matrix: np.ndarray, learned: np.ndarray, label: str) -> str:
+def heat_panel(matrix: Float[np.ndarray, "exams tasks"], learned: Bool[np.ndarray, "exams tasks"], label: str) -> str:
     """Return shares [exam, task] as a heat map with per cents in its cells; cells not `learned` are muted."""
     rows, columns = matrix.shape
     side = 220 / max(columns + 1, 7)
-    numbered, size = side >= 17, "" if side >= 26 else " small"
+    numbered = side >= 17
+    size = "" if side >= 26 else " small"
     shades: dict[int, list[str]] = {}
     cells: list[str] = []
     for k, i in np.ndindex(rows, columns):
@@ -196,9 +198,8 @@ def heat_panel(matrix: np.ndarray, learned: np.ndarray, label: str) -> str:
             class_ = ("ink" if learned[k, i] else "muted") + size
             cells.append(text(x + side / 2, y + side / 2 + 4, words, class_, "middle"))
     heat = [tag("path", d="".join(d), class_="heat", fill_opacity=f"{s / LEVELS:.2f}") for s, d in shades.items()]
-    return drawing(
-        side * (columns + 1), side * rows + 18, label, *heat, *cells, *_heat_labels(rows, columns, side, f"muted{size}")
-    )
+    labels = _heat_labels(rows, columns, side, f"muted{size}")
+    return drawing(side * (columns + 1), side * rows + 18, label, *heat, *cells, *labels)
 
 
 def _heat_labels(rows: int, columns: int, side: float, class_: str) -> list[str]:

@@ -1,11 +1,13 @@
 """What a run found, in words: numbers as readers expect them, one row an arm, and what would have refuted the claim."""
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 from lifelong.exams import Effect, Interval, mean_interval
 
@@ -18,35 +20,38 @@ if TYPE_CHECKING:
 SHARES = ("accuracy", "forgetting", "transfer", "stability_gap")
 """Measures whose names end like this are shares of questions, and are written in per cent."""
 
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 DERIVED = Arm("variant", "computed from other arms")
 
 
 class Unit(NamedTuple):
-    """How a measure is written: per cent, whose differences are points, or plain numbers."""
+    """How a measure is written: per cent, whose differences are points, or numbers in units of 10^`exponent`."""
 
     percent: bool
+    exponent: int = 0
 
     @property
     def factor(self) -> float:
         """What a value is multiplied with before it is written or drawn."""
-        return 100.0 if self.percent else 1.0
+        return 100.0 if self.percent else 10.0**-self.exponent
 
     @property
     def mark(self) -> str:
         """The unit of a value."""
-        return " %" if self.percent else ""
+        return " %" if self.percent else f" ×\u00a0{_power(self.exponent)}" if self.exponent else ""
 
     @property
     def gap(self) -> str:
         """The unit of a difference of values."""
-        return " points" if self.percent else ""
+        return " points" if self.percent else self.mark
 
     def bare(self, value: float) -> str:
-        """Return a value without its unit: one decimal in per cent, else three significant digits."""
+        """Return a value without its unit: one decimal in per cent, two in powers of ten, else three digits."""
         scaled = value * self.factor
         if self.percent and (abs(scaled) >= 0.05 or scaled == 0):
             return _signed(f"{scaled:.1f}")
-        return plain(scaled, 2 if self.percent else 3)
+        return plain(round(scaled, 2), 3) if self.exponent else plain(scaled, 2 if self.percent else 3)
 
     def span(self, interval: Interval) -> str:
         """Return the bounds of an interval without a unit."""
@@ -54,20 +59,25 @@ class Unit(NamedTuple):
 
 
 def unit_of(measure: str, values: Sequence[np.ndarray]) -> Unit:
-    """Return the unit of a measure, from its name and from whether its values can be shares."""
-    seen = np.concatenate([np.zeros(0), *values])
-    seen = seen[np.isfinite(seen)]
-    return Unit(measure.endswith(SHARES) and bool(np.all(np.abs(seen) <= 1)))
+    """Return the unit of a measure: per cent for shares, by name and value; a power of ten where all means are tiny or
+    one is huge.
+    """
+    seen = [one[np.isfinite(one)] for one in values]
+    if measure.endswith(SHARES) and all(np.all(np.abs(one) <= 1) for one in seen):
+        return Unit(True)
+    largest = max((abs(float(one.mean())) for one in seen if len(one)), default=0.0)
+    return Unit(False, 0 if largest == 0 or 1e-3 <= largest < 1e5 else math.floor(math.log10(largest)))
 
 
 def units(run: "Run") -> dict[str, Unit]:
     """Return the unit of every measure of a run, in the order of the study."""
-    names = list(run.study.measures)
-    names += [name for own in run.measures.values() for name in own if name not in names]
-    return {
-        name: unit_of(name, [own[name] for own in run.measures.values() if name in own])
-        for name in dict.fromkeys(names)
-    }
+    names = dict.fromkeys([*run.study.measures, *(name for own in run.measures.values() for name in own)])
+    return {name: unit_of(name, [own[name] for own in run.measures.values() if name in own]) for name in names}
+
+
+def claimed_unit(run: "Run") -> Unit:
+    """Return the unit of the claim's measure, which some arms alone may not have."""
+    return units(run).get(run.study.claim.on, Unit(False))
 
 
 def plain(value: float, digits: int = 3) -> str:
@@ -79,9 +89,7 @@ def plain(value: float, digits: int = 3) -> str:
         return "undefined"
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-    return _signed(
-        f"{mantissa}\u00a0×\u00a010{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
-    )
+    return _signed(f"{mantissa}\u00a0×\u00a0{_power(int(exponent))}")
 
 
 def spoken(name: str) -> str:
@@ -114,11 +122,12 @@ class Estimate:
 
     @property
     def lines(self) -> str:
-        """The same in a narrow column: mean, interval and reason below each other."""
-        return "\n".join(part for part in (self.mean, self.span, self.reason) if part)
+        """The same in a narrow column: mean and interval below each other, the reason left out."""
+        span = self.span if "−" in self.span else self.span.replace(" to ", "–")
+        return "\n".join(part for part in (self.mean or "–", span) if part)
 
 
-def estimate(values: np.ndarray | None, unit: Unit, diverged: int = 0, why: str = "") -> Estimate:
+def estimate(values: Float[np.ndarray, " seeds"] | None, unit: Unit, diverged: int = 0, why: str = "") -> Estimate:
     """Return mean and interval of one value per seed; values that are not finite are named, not hidden."""
     if values is None:
         return Estimate("", "", "not measured on this arm")
@@ -127,7 +136,7 @@ def estimate(values: np.ndarray | None, unit: Unit, diverged: int = 0, why: str 
     fate = "diverged" if diverged else "are undefined"
     if not len(finite):
         return Estimate("", "", f"all {lost} seeds diverged" if diverged else why or "undefined on every seed")
-    mean = unit.bare(float(finite.mean())) + unit.mark
+    mean = unit.bare(float(finite.mean()))
     rest = f"{lost} of {len(values)} seeds {fate} and are not in this mean" if lost else ""
     if len(finite) == 1:
         return Estimate(mean, "", rest or "one seed: no interval")
@@ -236,6 +245,10 @@ def demand(control: Control) -> str:
 
 def _seconds(value: float | None) -> str:
     return "" if value is None else f"{float(value):.1f}"
+
+
+def _power(exponent: int) -> str:
+    return "10" + str(exponent).translate(RAISED)
 
 
 def _signed(number: str) -> str:

@@ -10,12 +10,12 @@ import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from lifelong.errors import BadInput, Mismatch
-from lifelong.feedback import FORBIDDEN, CrossEntropy, Feedback, Info
+from lifelong.feedback import CrossEntropy, Feedback, Info
 from lifelong.memory import Loss, Memory, Nothing, Step
 from lifelong.recipe import Recipe
 from lifelong.worlds import Batch, Lesson, Mixture, Pages, World
 
-from ._learner import Learner
+from ._learner import Learner, answerable, blank_batch
 
 
 class GradientState(eqx.Module):
@@ -80,16 +80,11 @@ class GradientLearner(Learner):
         """Return a fresh model, optimizer and memory; raise `Mismatch` where the model does not fit the world."""
         for_model, for_memory = jax.random.split(key)
         model = self.model(key=for_model)
-        like = self._blank(world, key)
+        like = blank_batch(world, self.batch, key=key)
         self._check(model, like, world.outputs)
         seen = jnp.full(world.outputs, self.active == "all")
         memory = self.memory.init(model, like, key=for_memory)
         return GradientState(model, self._optimizer().init(eqx.filter(model, eqx.is_inexact_array)), memory, seen)
-
-    def _blank(self, world: World, key: PRNGKeyArray) -> Batch:
-        lesson = Lesson(jnp.int32(0), jnp.int32(0))
-        shapes = eqx.filter_eval_shape(lambda world: world.draw(lesson, self.batch, key=key), world)
-        return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
 
     def _check(self, model: PyTree, like: Batch, outputs: int) -> None:
         try:
@@ -121,17 +116,25 @@ class GradientLearner(Learner):
 
     def learn(self, state: GradientState, experience: Batch, *, key: PRNGKeyArray) -> tuple[GradientState, Info]:
         """Take one step on a batch; return the new state and what the feedback reports of the current batch."""
+        return self._step(state, experience, self.feedback, key)
+
+    def _step(
+        self, state: GradientState, experience: Batch, feedback: Feedback, key: PRNGKeyArray
+    ) -> tuple[GradientState, Info]:
         for_recall, for_perturb, for_loss, for_keep = jax.random.split(key, 4)
         memory, m = self.memory, state.memory
         seen = state.seen.at[experience.y].max(experience.weight > 0)
-        batch, loss = _among(experience, seen), self._loss(seen, for_loss)
-        recalled = memory.recall(m, key=for_recall)
+        recalled = self._recall(m, experience, for_recall)
+        batch, loss = _among(memory.blend(m, experience, recalled), seen), self._loss(seen, for_loss)
         point, base = memory.perturb(m, state.model, batch, recalled, loss, key=for_perturb)
 
         @eqx.filter_grad(has_aux=True)
         def gradient_of(model: PyTree) -> tuple[Float[Array, ""], Info]:
-            value, info = self.feedback(model, batch, key=for_loss)
-            return memory.weigh(m, batch, recalled) * value + memory.penalty(m, model, batch, recalled, loss), info
+            value, info = feedback(model, batch, key=for_loss)
+            weight = memory.weigh(m, batch, recalled)
+            unused = isinstance(weight, float) and weight == 0.0
+            value = jax.lax.stop_gradient(value) if unused else value
+            return weight * value + memory.penalty(m, model, batch, recalled, loss), info
 
         gradient, info = gradient_of(point)
         shaped = memory.shape(m, gradient, point, recalled, loss)
@@ -140,27 +143,49 @@ class GradientLearner(Learner):
         m = memory.keep(m, Step(experience, recalled, point, model, gradient), key=for_keep)
         return GradientState(model, optimizer, m, seen), info
 
+    def _recall(self, m: PyTree, batch: Batch, key: PRNGKeyArray) -> Any:
+        return self.memory.recall(m, key=key)
+
     def answer(
-        self, state: GradientState, x: Float[Array, "n *shape"], allowed: Bool[Array, "n outputs"] | None = None
+        self,
+        state: GradientState,
+        x: Float[Array, "n *shape"],
+        allowed: Bool[Array, "n outputs"] | None = None,
+        *,
+        key: PRNGKeyArray | None = None,
     ) -> Float[Array, "n outputs"]:
         """Return the logits over the active classes that an answer may name; where it may name none of them, over all
         that it may name, so that what was never taught is guessed.
         """
-        logits = self.memory.answer(state.memory, state.model, x)
-        allowed = jnp.ones_like(logits, bool) if allowed is None else allowed
-        active = allowed & state.seen
-        return jnp.where(active | (allowed & ~active.any(-1, keepdims=True)), logits, FORBIDDEN)
+        return answerable(self.memory.answer(state.memory, state.model, x), state.seen, allowed)
+
+    def examinee(self) -> "GradientLearner":
+        """Return the learner without feedback and optimizer, and without memory unless that answers."""
+        if type(self).answer is not GradientLearner.answer:
+            return self
+        memory = self.memory if self.memory.answers else Nothing()
+        return GradientLearner(self.model, optimizer=Recipe(optax.identity), memory=memory, batch=self.batch)
+
+    def examined(self, state: GradientState) -> GradientState:
+        """Return model, classes seen, and the memory's state if it answers."""
+        if type(self).answer is not GradientLearner.answer:
+            return state
+        kept = (None, state.memory if self.memory.answers else None)
+        return eqx.tree_at(lambda s: (s.optimizer, s.memory), state, kept, is_leaf=lambda node: node is None)
 
     def consolidate(self, state: GradientState, world: World, lesson: Any, *, key: PRNGKeyArray) -> GradientState:
         """Let the memory review the finished task; reset the optimizer where asked for."""
         model, m, optimizer = state.model, state.memory, state.optimizer
         if self.memory.consolidates:
-            pages = world.review(lesson.task, self.page)
+            pages = self._review(world, lesson)
             review = _Familiar(pages=pages, seen=state.seen, count=pages.count)
             model, m = self.memory.consolidate(m, model, review, self._loss(state.seen, key), key=key)
         if self.reset_optimizer:
             optimizer = self._optimizer().init(eqx.filter(model, eqx.is_inexact_array))
         return GradientState(model, optimizer, m, state.seen)
+
+    def _review(self, world: World, lesson: Any) -> Pages:
+        return world.review(lesson.task, self.page)
 
     @property
     def consolidates(self) -> bool:

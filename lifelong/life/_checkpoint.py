@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from errno import EISDIR
@@ -61,9 +61,7 @@ def _unwritable(path: Path, error: OSError) -> BadFile:
 
 def save_checkpoint(path: Path, tensors: Mapping[str, np.ndarray], life: str) -> None:
     """Store named arrays as the checkpoint of the life with this fingerprint."""
-    ordered = {name: np.array(tensors[name], order="C") for name in sorted(tensors)}
-    metadata = {"format": FORMAT, "life": life, "sha256": _digest(ordered)}
-    write_atomically(path, save(ordered, metadata))
+    write_tensors(path, tensors, {"format": FORMAT, "life": life})
 
 
 def load_checkpoint(path: Path, life: str, state: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
@@ -71,16 +69,7 @@ def load_checkpoint(path: Path, life: str, state: Mapping[str, np.ndarray] | Non
 
     `state` are arrays that must be among them, of the same shapes and types. The file is never changed or removed.
     """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise BadFile(f"'{path}' is not a readable checkpoint ({error}); it was left as it is: move it away") from error
-    if metadata.get("format") != FORMAT:
-        raise BadFile(f"'{path}' is not a checkpoint of this library; it was left as it is: choose another path")
-    if metadata.get("sha256") != _digest(dict(sorted(tensors.items()))):
-        raise BadFile(f"'{path}' is corrupt: its content does not match its checksum; it was left as it is")
+    tensors, metadata = read_tensors(path, FORMAT, "checkpoint")
     if metadata.get("life") != life or any(
         not _alike(tensors.get(name), value) for name, value in (state or {}).items()
     ):
@@ -91,21 +80,48 @@ def load_checkpoint(path: Path, life: str, state: Mapping[str, np.ndarray] | Non
     return tensors
 
 
+def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+    """Store named arrays and texts about them atomically, with a checksum of both."""
+    ordered = {name: np.array(tensors[name], order="C") for name in sorted(tensors)}
+    write_atomically(path, save(ordered, {**metadata, "sha256": _digest(ordered, metadata)}))
+
+
+def read_tensors(path: Path, form: str, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Return the arrays and texts of a file; raise `BadFile` where it is unreadable, not of this form, or corrupt."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BadFile(f"'{path}' is not a readable {kind} ({error}); it was left as it is: move it away") from error
+    if metadata.get("format") != form:
+        raise BadFile(f"'{path}' is not a {kind} of this library; it was left as it is: choose another path")
+    if metadata.pop("sha256", None) != _digest(dict(sorted(tensors.items())), metadata):
+        raise BadFile(f"'{path}' is corrupt: its content does not match its checksum; it was left as it is")
+    return tensors, metadata
+
+
 def _alike(stored: np.ndarray | None, value: np.ndarray) -> bool:
     return stored is not None and stored.shape == value.shape and stored.dtype == value.dtype
 
 
-def pack(tree: PyTree) -> dict[str, np.ndarray]:
-    """Return the array leaves of a tree by number, keys as their data."""
-    return {f"state.{i:05d}": np.asarray(_data(leaf)) for i, leaf in enumerate(_arrays(tree))}
+def pack(states: Sequence[PyTree]) -> dict[str, np.ndarray]:
+    """Return the array leaves of the states of all groups of lanes by number, keys as their data."""
+    leaves = zip(*map(_arrays, states), strict=True)
+    return {f"state.{i:05d}": np.concatenate([np.asarray(_data(one)) for one in ones]) for i, ones in enumerate(leaves)}
 
 
-def unpack(tensors: Mapping[str, np.ndarray], like: PyTree) -> PyTree:
-    """Return `like` with its array leaves replaced by the packed ones."""
+def unpack(tensors: Mapping[str, np.ndarray], like: Sequence[PyTree]) -> tuple[PyTree, ...]:
+    """Return the states of groups that are `like` these, equal in size, with their array leaves from the packed ones."""
+    return tuple(_unpacked(tensors, state, group, len(like)) for group, state in enumerate(like))
+
+
+def _unpacked(tensors: Mapping[str, np.ndarray], like: PyTree, group: int, groups: int) -> PyTree:
     leaves, structure = jax.tree.flatten(like)
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array)]
     for number, place in enumerate(places):
-        leaves[place] = _like(tensors[f"state.{number:05d}"], leaves[place])
+        own = np.split(tensors[f"state.{number:05d}"], groups)[group]
+        leaves[place] = _like(own, leaves[place])
     return jax.tree.unflatten(structure, leaves)
 
 
@@ -161,8 +177,8 @@ def _stable(text: str) -> str:
     return re.sub(r"0x[0-9a-f]+", "", text)
 
 
-def _digest(tensors: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
+def _digest(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
     for name, value in tensors.items():
         digest.update(f"{name}{value.dtype}{value.shape}".encode())
         digest.update(value.tobytes())

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key, PRNGKeyArray
+from jaxtyping import Array, Key, PRNGKeyArray, UInt32
 
 from lifelong.errors import BadInput, UnknownName
 
@@ -34,6 +34,19 @@ class Lanes(NamedTuple):
         """The size of each dimension."""
         return tuple(len(values) for values in self.dims.values())
 
+    def examined(self) -> "Lanes":
+        """Return the lanes as an exam sees them that does not look at all of a learner."""
+        return self._replace(swept=self.swept.examined(), shared=self.shared.examined())
+
+    def split(self, groups: int) -> list["Lanes"]:
+        """Return the lanes in so many groups of equal size, in their order."""
+        size = self.count // groups
+        parts = [slice(i * size, (i + 1) * size) for i in range(groups)]
+        return [
+            self._replace(keys=self.keys[part], swept=jax.tree.map(lambda leaf, part=part: leaf[part], self.swept))
+            for part in parts
+        ]
+
 
 def lay_out(parts: Parts, seeds: int | Sequence[int], sweep: Mapping[str, Sequence[float]], key: PRNGKeyArray) -> Lanes:
     """Return one lane for every combination of swept values and seed.
@@ -47,12 +60,17 @@ def lay_out(parts: Parts, seeds: int | Sequence[int], sweep: Mapping[str, Sequen
         raise BadInput(f"the sweep over '{empty[0]}' has no values")
     dims["seed"] = numbers
     combinations = list(product(*dims.values()))
-    keys = jax.vmap(lambda seed: jax.random.fold_in(key, seed))(jnp.asarray([c[-1] for c in combinations], jnp.uint32))
+    keys = _keys(key, np.asarray([c[-1] for c in combinations], np.uint32))
     swept, shared = jax.tree.map(lambda _: None, parts), parts
     for place, path in enumerate(sweep):
         values = jnp.asarray([c[place] for c in combinations], jnp.float32)
         swept, shared = _set_apart(swept, shared, path, values)
     return Lanes(dims, keys, swept, shared)
+
+
+@jax.jit
+def _keys(key: PRNGKeyArray, seeds: UInt32[Array, " lanes"]) -> Key[Array, " lanes"]:
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, seeds)
 
 
 def _numbers(seeds: int | Sequence[int]) -> np.ndarray:

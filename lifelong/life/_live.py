@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
@@ -17,6 +16,7 @@ from lifelong.teachers import Teacher
 from lifelong.worlds import World
 
 from . import _programs as programs
+from ._abreast import Abreast, on_host, together
 from ._checkpoint import check_writable, fingerprint, load_checkpoint, pack, save_checkpoint, unpack
 from ._lanes import Lanes, lay_out
 from ._life import Life, Result
@@ -35,6 +35,7 @@ def live(
     key: PRNGKeyArray | None = None,
     sweep: Mapping[str, Sequence[float]] | None = None,
     every: int | None = None,
+    at_ends: bool = True,
     record: int = 1,
     checkpoint: str | Path | None = None,
     save_every: float = 30.0,
@@ -55,6 +56,7 @@ def live(
     Other arguments:
         key: the root of all randomness; lanes fold their seed into it.
         every: sit the exam every so many steps besides.
+        at_ends: whether the exam is sat at the ends of tasks; where tasks are many and short, it may cost more than living.
         record: keep what learning reports of every `record`-th step.
         checkpoint: a file to save to (at most every `save_every` seconds, and when interrupted) and to resume from; a
             resumed life ends bit for bit as an uninterrupted one.
@@ -68,7 +70,7 @@ def live(
     _check(parts, steps, every, record)
     key = jax.random.key(0) if key is None else key
     lanes = lay_out(parts, seeds, sweep or {}, key)
-    run = _Run(parts, lanes, steps, every, record)
+    run = _Run(parts, lanes, steps, every, at_ends, record)
     path = Path(checkpoint) if checkpoint else None
     if path:
         check_writable(path)
@@ -95,7 +97,8 @@ class _Lived(NamedTuple):
     """What has been lived, replaced as a whole: an interruption finds it as it was before a chunk or as it is after."""
 
     step: int
-    state: Any
+    states: tuple[Any, ...]
+    """One for each group of lanes; none before the first step."""
     finite: np.ndarray
     """Whether each lane's state is finite now."""
     diverged: np.ndarray
@@ -107,12 +110,15 @@ class _Lived(NamedTuple):
 class _Run:
     """A life on its way: what the host keeps between chunks."""
 
-    def __init__(self, parts: Parts, lanes: Lanes, steps: int, every: int | None, record: int):
+    def __init__(self, parts: Parts, lanes: Lanes, steps: int, every: int | None, at_ends: bool, record: int):
         self.parts, self.lanes, self.steps, self.record = parts, lanes, steps, record
+        self.call = Abreast(lanes)
+        self.examine = self.call if parts.exam.whole else Abreast(lanes.examined())
         self.ends = {end for end in parts.teacher.boundaries(steps) if end <= steps}
-        self.sittings = {0, steps} | self.ends | set(range(every, steps, every) if every else ())
-        self.identity = (steps, every, record)
-        self.lived = _Lived(-1, None, np.full(lanes.count, True), np.full(lanes.count, -1))
+        self.sat_ends = self.ends if at_ends else set()
+        self.sittings = {0, steps} | self.sat_ends | set(range(every, steps, every) if every else ())
+        self.identity = (steps, every, at_ends, record)
+        self.lived = _Lived(-1, (), np.full(lanes.count, True), np.full(lanes.count, -1))
 
     def live(self, path: Path | None, save_every: float, progress: Progress) -> Life:
         """Live on to the last step, saving on the way; return what was lived, finished or not."""
@@ -137,7 +143,7 @@ class _Run:
 
     def _begin(self) -> None:
         if self.lived.step < 0:
-            self.lived = self._look_up(self.lived._replace(step=0, state=self._call(programs.begin, None)))
+            self.lived = self._look_up(self.lived._replace(step=0, states=self.call(programs.begin, ())))
 
     def _chunk(self, pace: Pace) -> None:
         """Advance to the next look-up, or as far as fits the pace and the record."""
@@ -145,28 +151,31 @@ class _Run:
         ahead = min(end for end in self.sittings | self.ends if end > start)
         room = CAPACITY * self.record - start % self.record
         stop = min(ahead, start + pace.steps, start + room)
-        numbers = (jnp.int32(start), jnp.int32(stop), jnp.int32(self.record))
-        state, records, finite = self._call(programs.advance, self.lived.state, *numbers)
+        numbers = map(np.int32, (start, stop, self.record))
+        states, records, finite = zip(*self.call(programs.advance, self.lived.states, *numbers), strict=True)
         kept = stop // self.record - start // self.record
-        records = {name: np.asarray(values)[:, :kept] for name, values in records.items()}
-        lived = self.lived._replace(step=stop, state=state, finite=np.asarray(finite))
+        records = {name: values[:, :kept] for name, values in on_host(records).items()}
+        lived = self.lived._replace(step=stop, states=states, finite=on_host(finite))
         pace.measured(stop - start, time.perf_counter() - began)
         self.lived = self._look_up(lived._replace(records=(*lived.records, records)))
 
     def _look_up(self, lived: _Lived) -> _Lived:
         """Do what is due at a step: tell of the end of a task, sit the exam."""
-        step, state, diverged = lived.step, lived.state, lived.diverged
+        step, states, diverged = lived.step, lived.states, lived.diverged
         if step in self.ends and self.parts.learner.consolidates:
-            state = self._call(programs.consolidate, state, jnp.int32(step))
+            states = self.call(programs.consolidate, states, np.int32(step))
         if step not in self.sittings:
-            return lived._replace(state=state)
+            return lived._replace(states=states)
         diverged = np.where((diverged < 0) & ~lived.finite, step, diverged)
-        results = self._call(programs.sit, state, jnp.int32(step))
-        sat = {name: _blank(np.asarray(values), diverged >= 0) for name, values in results.items()}
-        return lived._replace(state=state, diverged=diverged, exams=(*lived.exams, sat))
+        sat = {name: _blank(values, diverged >= 0) for name, values in self._sit(states, step).items()}
+        return lived._replace(states=states, diverged=diverged, exams=(*lived.exams, sat))
 
-    def _call(self, program, state, *rest):
-        return program(self.lanes.swept, self.lanes.shared, self.lanes.keys, state, *rest)
+    def _sit(self, states: tuple[Any, ...], step: int) -> dict[str, np.ndarray]:
+        """Return what the exam finds in every lane, and which task was taught last."""
+        taught = on_host([state.taught for state in states])
+        if not self.parts.exam.whole:
+            states = tuple(state.examined(self.parts.learner) for state in states)
+        return {**on_host(self.examine(programs.sit, states, np.int32(step))), "taught": taught}
 
     def _life(self, interrupted: bool) -> Life:
         """Gather what was lived."""
@@ -181,11 +190,11 @@ class _Run:
             records=_join(lived.records, np.concatenate),
             exam_steps=np.asarray(self._sat(), int),
             record_steps=np.arange(self.record, lived.step + 1, self.record),
-            ends=np.asarray(sorted(end for end in self.ends if end <= lived.step), int),
+            ends=np.asarray(sorted(end for end in self.sat_ends if end <= lived.step), int),
             exam_dims=self.parts.exam.dims,
             results=results,
             diverged_at=lived.diverged,
-            state=lived.state,
+            state=together(lived.states),
         )
 
     def _sat(self) -> list[int]:
@@ -197,7 +206,7 @@ class _Run:
     def save(self, path: Path) -> None:
         """Write the checkpoint."""
         lived = self.lived
-        tensors = pack(lived.state) | {
+        tensors = pack(lived.states) | {
             "step": np.asarray(lived.step),
             "diverged": lived.diverged,
             "finite": lived.finite,
@@ -208,7 +217,7 @@ class _Run:
 
     def load(self, path: Path) -> None:
         """Take over from a checkpoint of this very life."""
-        like = self._call(programs.begin, None)
+        like = self.call(programs.begin, ())
         tensors = load_checkpoint(path, self._fingerprint(), pack(like))
         lived = _Lived(int(tensors["step"]), unpack(tensors, like), tensors["finite"], tensors["diverged"])
         exams = {name[5:]: values for name, values in tensors.items() if name.startswith("exam.")}

@@ -34,6 +34,8 @@ STYLES = ("-", (0, (5, 2)), (0, (1, 1.3)), (0, (7, 2, 1, 2)), (0, (9, 3)), (0, (
 SHADES = LinearSegmentedColormap.from_list("shades", [(0.2, 0.5, 0.8, 0.0), (0.2, 0.5, 0.8, 0.6)])
 """From nothing to a blue on which text can be read, dark on white or light on black."""
 
+LEGEND = {"loc": "outside right upper", "frameon": False, "labelcolor": INK, "fontsize": 8, "handlelength": 3.2}
+
 
 class Picture(Figure):
     """A Matplotlib figure that notebooks show by itself, on any background; pyplot has no part in it."""
@@ -70,13 +72,12 @@ class Plots:
         teacher announced no ends of tasks.
         """
         matrix = self.life.matrix
-        panels = panels_of(self.life)
-        side = 0.38 * max(matrix.shape[-1], 4) + 0.9
-        figure, axes = _figure(len(panels), side, side * (matrix.shape[-2] + 1) / (matrix.shape[-1] + 1) + 0.3)
-        for panel, ax in zip(panels, axes, strict=True):
+        exams, tasks = matrix.shape[-2:]
+        side = 0.38 * max(tasks, 4) + 0.9
+        figure, axes = _figure(self.life, side, side * (exams + 1) / (tasks + 1) + 0.3)
+        for panel, ax in axes:
             _heat(ax, _mean(matrix[panel.place]))
-            ax.set_title(panel.title, color=INK, fontsize=9)
-        axes[0].set_ylabel("exam after task", color=INK)
+        axes[0][1].set_ylabel("exam after task", color=INK)
         return figure
 
     def curves(self, name: str = "accuracy") -> Picture:
@@ -88,16 +89,14 @@ class Plots:
             raise UnknownName("exam result", name, self.life.exams)
         values = self.life.exams[name]
         values = values.reshape(*values.shape[: len(self.life.dims) + 1], -1)
-        panels, many = panels_of(self.life), values.shape[-1] > 1
-        figure, axes = _figure(len(panels), 3.4 if len(panels) > 1 else 5.2, 2.8)
-        for panel, ax in zip(panels, axes, strict=True):
+        figure, axes = _figure(self.life, 3.4 if len(self.life.dims) > 1 else 5.2, 2.8)
+        for panel, ax in axes:
             self._curves_on(ax, values[panel.place])
-            ax.set_title(panel.title, color=INK, fontsize=9)
             ax.set_xlabel("step", color=INK)
-        axes[0].set_ylabel(name, color=INK)
-        if many:
+        axes[0][1].set_ylabel(name, color=INK)
+        if values.shape[-1] > 1:
             what = (self.life.exam_dims.get(name) or ("part",))[-1]
-            figure.legend(*axes[0].get_legend_handles_labels(), title=what, **LEGEND)
+            figure.legend(*axes[0][1].get_legend_handles_labels(), title=what, **LEGEND)
         return figure
 
     def _curves_on(self, ax: Axes, values: np.ndarray) -> None:
@@ -119,7 +118,8 @@ def panels_of(life: "Life") -> list[Panel]:
     chosen = np.unique(np.linspace(0, len(places) - 1, min(PANELS, len(places))).round().astype(int))
 
     def title(place: tuple[int, ...]) -> str:
-        return ", ".join(f"{n.split('.')[-1]} = {life.dims[n][i]:g}" for n, i in zip(names, place, strict=True))
+        values = ((name.split(".")[-1], life.dims[name][i]) for name, i in zip(names, place, strict=True))
+        return ", ".join(f"{name} = {value:g}" for name, value in values)
 
     return [Panel(title(places[i]), places[i]) for i in chosen]
 
@@ -168,19 +168,23 @@ def _estimate(values: np.ndarray) -> str:
 def _pictures(life: "Life") -> Iterator[str]:
     if "accuracy" in life.exams and len(life.ends):
         yield f"<div>{Plots(life).matrix()._repr_html_()}</div>"
-    for name in list(life.exams)[:1]:
-        yield f"<div>{Plots(life).curves('accuracy' if 'accuracy' in life.exams else name)._repr_html_()}</div>"
+    if life.exams:
+        name = "accuracy" if "accuracy" in life.exams else next(iter(life.exams))
+        yield f"<div>{Plots(life).curves(name)._repr_html_()}</div>"
 
 
-LEGEND = {"loc": "outside right upper", "frameon": False, "labelcolor": INK, "fontsize": 8, "handlelength": 3.2}
-
-
-def _figure(panels: int, width: float, height: float) -> tuple[Picture, list[Axes]]:
-    """Return a picture with so many axes, at most three in a row, of a size in inches each."""
-    columns = min(panels, 3)
-    rows = -(-panels // columns)
+def _figure(life: "Life", width: float, height: float) -> tuple[Picture, list[tuple[Panel, Axes]]]:
+    """Return a picture with axes of a size (in inches) for every panel, at most three in a row."""
+    panels, values = panels_of(life), np.prod([len(life.dims[name]) for name in life.dims if name != "seed"])
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // columns)
     figure = Picture(figsize=(columns * width + 0.6, rows * height), layout="constrained")
-    return figure, [figure.add_subplot(rows, columns, i + 1) for i in range(panels)]
+    axes = [figure.add_subplot(rows, columns, i + 1) for i in range(len(panels))]
+    for panel, ax in zip(panels, axes, strict=True):
+        ax.set_title(panel.title, color=INK, fontsize=9)
+    if len(panels) < values:
+        figure.suptitle(f"{len(panels)} of {values:.0f} swept values", color=INK, fontsize=9)
+    return figure, list(zip(panels, axes, strict=True))
 
 
 def _heat(ax: Axes, matrix: np.ndarray) -> None:

@@ -19,7 +19,7 @@ from lifelong.exams import Exam
 from lifelong.keys import key_for
 from lifelong.learners import Learner
 from lifelong.teachers import Teacher
-from lifelong.worlds import World
+from lifelong.worlds import Mixture, World
 
 CAPACITY = 512
 """Records that one chunk can hold."""
@@ -32,6 +32,10 @@ class Parts(eqx.Module):
     world: World
     teacher: Teacher
     exam: Exam
+
+    def examined(self) -> "Parts":
+        """Return what takes part in an exam that does not look at all of a learner."""
+        return Parts(self.learner.examinee(), self.world, Teacher(), self.exam)
 
 
 class LifeState(eqx.Module):
@@ -49,8 +53,19 @@ class LifeState(eqx.Module):
         """Return the world as this lifetime meets it."""
         return eqx.combine(self.place, world)
 
+    @property
+    def taught(self) -> Int[Array, " lanes"]:
+        """The task of every lane's last lesson (of the first, before any); −1 for a mixture."""
+        if hasattr(self.lesson, "task") and not isinstance(self.lesson, Mixture):
+            return self.lesson.task
+        return jnp.full(len(jax.tree.leaves(self.lesson)[0]), -1)
 
-def _compiler_options() -> dict[str, int]:
+    def examined(self, learner: Learner) -> "LifeState":
+        """Return what takes part in an exam that does not look at all of a learner."""
+        return LifeState(learner.examined(self.learner), None, None, self.place)
+
+
+def compiler_options() -> dict[str, int]:
     """Ask XLA for its backend's level 1, unless the user has chosen a level: it compiles faster and runs as fast."""
     level = "xla_backend_optimization_level"
     return {} if level in os.environ.get("XLA_FLAGS", "") else {level: 1}
@@ -62,7 +77,7 @@ def _per_lane(function: Callable) -> Callable:
     Swept leaves, keys and states have a leading lane axis; shared leaves and the remaining arguments have none.
     """
 
-    @partial(eqx.filter_jit, compiler_options=_compiler_options())  # pyright: ignore[reportCallIssue]
+    @partial(eqx.filter_jit, compiler_options=compiler_options())  # pyright: ignore[reportCallIssue]
     def compiled(swept: Parts, shared: Parts, keys: Key[Array, " lanes"], state: PyTree, *rest: Any) -> Any:
         def lane(swept: Parts, key: PRNGKeyArray, state: PyTree) -> Any:
             return function(eqx.combine(swept, shared), key, state, *rest)
@@ -106,7 +121,7 @@ def advance(
     rows = jnp.zeros((CAPACITY + 1, len(row)), row.dtype)
     arrays, rows = jax.lax.fori_loop(start, stop, body, (arrays, rows))
     state = eqx.combine(arrays, static)
-    return state, jax.vmap(restore)(rows[:CAPACITY]), _all_finite(state.learner)
+    return state, jax.vmap(restore)(rows[:CAPACITY]), all_finite(state.learner)
 
 
 def _step(parts: Parts, key: PRNGKeyArray, static: PyTree) -> Callable:
@@ -138,6 +153,7 @@ def sit(parts: Parts, key: PRNGKeyArray, state: LifeState, step: Int[Array, ""])
     return parts.exam.sit(state.learner, parts.learner, state.within(parts.world), key=key_for(key, "exam", step))
 
 
-def _all_finite(state: PyTree) -> Bool[Array, ""]:
+def all_finite(state: PyTree) -> Bool[Array, ""]:
+    """Return whether every floating-point number of a state is finite."""
     leaves = jax.tree.leaves(eqx.filter(state, eqx.is_inexact_array))
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves] or [jnp.bool_(True)]).all()

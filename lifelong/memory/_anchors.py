@@ -12,7 +12,7 @@ and their λ is half of `strength` here:
     van de Ven: online EWC, the same with γF in the penalty        γλ
     van de Ven: SI, c · Σ Ω (θ − θ*)²                              2c
     Hsu et al. 2018: L2, EWC, online EWC, SI, λ · Σ F (θ − θ*)²    2λ
-    Hsu et al. 2018: MAS, Ω of the mean over k outputs             2λ/k
+    Hsu et al. 2018: MAS, of='page'                                2λ
     Mammoth: online EWC, Avalanche: RWalk, λ · Σ F (θ − θ*)²       2λ
     Aljundi et al. 2018: MAS, its gradient 2λ Ω (θ − θ*)           2λ
 
@@ -25,14 +25,14 @@ from typing import Any, Literal, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from lifelong.errors import BadInput
 from lifelong.feedback import squared_distance
 from lifelong.worlds import Batch, Pages
 
 from ._base import Loss, Memory, Step, number
-from ._importance import Labels, check_estimator, fisher, sensitivity, weights
+from ._importance import Labels, Slopes, check_estimator, check_slopes, fisher, sensitivity, weights
 
 Number = Float[Array, ""] | float
 """A hyperparameter that can be swept: given as a float, held as an array."""
@@ -59,7 +59,7 @@ class Anchor(Memory):
 
     def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> Held:
         """Return importances of 0, and the first weights as anchors."""
-        return Held(_zeros(self._part(model)), self._part(model))
+        return Held(zeros_like(self._part(model)), self._part(model))
 
     def penalty(self, m: Any, model: PyTree, batch: Batch, recalled: Any, loss: Loss) -> Float[Array, ""]:
         """Return λ/2 · Σ F (θ − θ*)²."""
@@ -154,16 +154,25 @@ class OnlineEWC(EWC):
 class MAS(Anchor):
     """Memory-aware synapses: a weight matters as much as the outputs depend on it, whatever the labels say.
 
-    F ← F + mean |∂ ‖h(x)‖² / ∂θ| over the finished task, θ* ← θ (Aljundi et al. 2018, "Memory Aware Synapses"; see
-    `sensitivity`). The absolute value is taken example by example; Hsu et al. 2018 and the authors' code for large
-    batches take that of a batch's mean. The default strength is the authors' λ = 1.
+    F ← F + mean |∂ ‖h(x)‖² / ∂θ| over the finished task, θ* ← θ (Aljundi et al. 2018, "Memory Aware Synapses"). The
+    default strength is the authors' λ = 1.
+
+    Args:
+        strength: λ.
+        where: what is held.
+        of: whose gradient the absolute value is taken of, an 'example' (the paper) or a 'page' (Hsu et al. 2018, whose
+            pages are of 128); see `sensitivity`.
     """
 
     strength: Number = number(2.0)
+    of: Slopes = eqx.field(static=True, default="example")
+
+    def __check_init__(self):
+        check_slopes(self.of)
 
     def consolidate(self, m: Held, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray) -> tuple[Any, Held]:
         """Add the outputs' sensitivity over the finished task."""
-        new = self._part(sensitivity(model, review))
+        new = self._part(sensitivity(model, review, self.of))
         return model, Held(jax.tree.map(jnp.add, m.importance, new), self._part(model))
 
 
@@ -172,17 +181,20 @@ class SI(Anchor):
 
     Every step: ω ← ω − g · Δθ. At a task's end: F ← F + max(ω, 0) / ((θ − θ*)² + ξ), θ* ← θ, ω ← 0, where θ* still is
     the weight at the task's beginning (Zenke et al. 2017, "Continual Learning Through Synaptic Intelligence").
+    Weights whose moves raised the loss have ω < 0.
 
     Args:
         strength: λ; the default is Hsu's for task-incremental Split-MNIST.
         where: what is held.
         damping: ξ, keeps weights that hardly moved from mattering beyond measure; 0.1 with Hsu and van de Ven.
         gradient: 'task' takes g without this penalty's own gradient (Zenke, Hsu), 'total' with it (van de Ven).
+        signed: put ω in place of max(ω, 0), so that F may fall below 0 (Hsu, van de Ven).
     """
 
     strength: Number = number(600.0)
     damping: Number = number(0.1)
     gradient: Literal["task", "total"] = eqx.field(static=True, default="task")
+    signed: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         if self.gradient not in ("task", "total"):
@@ -190,7 +202,7 @@ class SI(Anchor):
 
     def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> Held:
         """Return importances and paths of 0, and the first weights as anchors."""
-        return super().init(model, like, key=key)._replace(path=_zeros(self._part(model)))
+        return super().init(model, like, key=key)._replace(path=zeros_like(self._part(model)))
 
     def keep(self, m: Held, step: Step, *, key: PRNGKeyArray) -> Held:
         """Add this step's share of the path integral."""
@@ -203,98 +215,12 @@ class SI(Anchor):
         part = self._part(model)
 
         def grown(f: Array, path: Array, weight: Array, anchor: Array) -> Array:
-            return f + jnp.maximum(path, 0.0) / ((weight - anchor) ** 2 + self.damping)
+            gain = path if self.signed else jnp.maximum(path, 0.0)
+            return f + gain / ((weight - anchor) ** 2 + self.damping)
 
-        return model, Held(jax.tree.map(grown, m.importance, m.path, part, m.anchor), part, _zeros(part))
-
-
-class RWalkState(NamedTuple):
-    """What Riemannian walk carries, as trees of the held weights' shape but for two counters.
-
-    `fisher` is the running Fisher information; `path` and `start` belong to the interval since the last score; `score`
-    sums the scores of this task, and `past` is the mean score of those before.
-    """
-
-    importance: PyTree
-    anchor: PyTree
-    fisher: PyTree
-    path: PyTree
-    start: PyTree
-    score: PyTree
-    past: PyTree
-    steps: Int[Array, ""]
-    finished: Int[Array, ""]
+        return model, Held(jax.tree.map(grown, m.importance, m.path, part, m.anchor), part, zeros_like(part))
 
 
-class RWalk(Anchor):
-    """Riemannian walk: EWC with a running Fisher, plus a path integral by how far the answers moved.
-
-    Every step:      F ← α g² + (1 − α) F,   Δ ← Δ − g · Δθ
-    every n steps:   s ← s + max(Δ, 0) / (½ F (θ − θ_start)² + ε),   Δ ← 0,   θ_start ← θ
-    at a task's end: importance ← [F] + [s̄] with s̄ ← (s̄ + s)/2 (after the first task s), θ* ← θ, s ← 0,
-
-    where [·] stretches a tree to the range 0 … 1 and g is the gradient of the batch's loss without this penalty
-    (Chaudhry et al. 2018, "Riemannian Walk for Incremental Learning", equations 6 to 8). F squares the mean gradient of a
-    batch, as the authors' code does; that code moreover averages the squares of n batches before they enter.
-
-    Args:
-        strength: λ; the default is Avalanche's for task-incremental Split-MNIST.
-        where: what is held.
-        decay: α, the weight of the newest batch in F.
-        damping: ε (authors' code).
-        every: n, steps between scores (authors' code).
-    """
-
-    strength: Number = number(0.2)
-    decay: Number = number(0.9)
-    damping: Number = number(1e-3)
-    every: int = eqx.field(static=True, default=10)
-
-    def __check_init__(self):
-        if self.every < 1:
-            raise BadInput(f"scores need at least one step between them, not every={self.every}")
-
-    def init(self, model: PyTree, like: Batch, *, key: PRNGKeyArray) -> RWalkState:
-        """Return a state in which nothing matters yet."""
-        part = self._part(model)
-        none, zero = _zeros(part), jnp.int32(0)
-        return RWalkState(none, part, none, none, part, none, none, zero, zero)
-
-    def keep(self, m: RWalkState, step: Step, *, key: PRNGKeyArray) -> RWalkState:
-        """Update Fisher information and path; where an interval ends, score it."""
-        slope, move = self._moves(m, step)
-        after = self._part(step.after)
-        fisher = jax.tree.map(lambda f, g: self.decay * g**2 + (1.0 - self.decay) * f, m.fisher, slope)
-        path = jax.tree.map(lambda p, g, d: p - g * d, m.path, slope, move)
-        due = (m.steps + 1) % self.every == 0
-
-        def scored(score: Array, path: Array, f: Array, now: Array, start: Array) -> Array:
-            gain = jnp.maximum(path, 0.0) / (0.5 * f * (now - start) ** 2 + self.damping)
-            return score + jnp.where(due, gain, 0.0)
-
-        score = jax.tree.map(scored, m.score, path, fisher, after, m.start)
-        path = jax.tree.map(lambda p: jnp.where(due, 0.0, p), path)
-        start = jax.tree.map(lambda now, then: jnp.where(due, now, then), after, m.start)
-        return m._replace(fisher=fisher, path=path, start=start, score=score, steps=m.steps + 1)
-
-    def consolidate(
-        self, m: RWalkState, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray
-    ) -> tuple[PyTree, RWalkState]:
-        """Hold what the finished task's Fisher information and scores say."""
-        part = self._part(model)
-        none = _zeros(part)
-        past = jax.tree.map(lambda p, s: jnp.where(m.finished > 0, 0.5 * (p + s), s), m.past, m.score)
-        importance = jax.tree.map(jnp.add, _stretched(m.fisher), _stretched(past))
-        return model, RWalkState(importance, part, m.fisher, none, part, none, past, jnp.int32(0), m.finished + 1)
-
-
-def _stretched(tree: PyTree) -> PyTree:
-    """Return (v − min) / (max − min) over all leaves of a tree together."""
-    leaves = jax.tree.leaves(tree)
-    low = jnp.stack([leaf.min() for leaf in leaves]).min()
-    span = jnp.stack([leaf.max() for leaf in leaves]).max() - low
-    return jax.tree.map(lambda leaf: (leaf - low) / jnp.maximum(span, 1e-30), tree)
-
-
-def _zeros(tree: PyTree) -> PyTree:
+def zeros_like(tree: PyTree) -> PyTree:
+    """Return a tree of zeros."""
     return jax.tree.map(jnp.zeros_like, tree)

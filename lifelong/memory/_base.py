@@ -11,6 +11,8 @@ from lifelong.keys import key_for
 from lifelong.recipe import number as number
 from lifelong.worlds import Batch, Pages
 
+from ._buffer import Gone, released
+
 Loss = Callable[..., Float[Array, ""]]
 """`loss(model, batch)` is the learner's own loss over the classes seen so far; `loss(model, batch, feedback)` that of
 another feedback."""
@@ -23,6 +25,7 @@ class Step(NamedTuple):
     """One step of learning, as a memory sees it afterwards."""
 
     batch: Batch
+    """What the stream brought, whatever was blended into it."""
     recalled: Any
     before: PyTree
     """The model at which the gradient was taken."""
@@ -34,7 +37,7 @@ class Step(NamedTuple):
 class Memory(eqx.Module):
     """What is kept of the past, and how. Every hook has a default that does nothing, so a memory states only its idea.
 
-    Within one step they are called in this order: `recall`, `perturb`, then `weigh` and `penalty` inside the gradient,
+    Within one step they are called in this order: `recall`, `blend`, `perturb`, then `weigh` and `penalty` inside the gradient,
     `shape`, the optimizer, `keep`. At the end of a task (where the learner is told of it) comes `consolidate`.
     `m` is the memory's state, any pytree of arrays; `loss(model, batch)` is the learner's own loss.
     """
@@ -46,6 +49,10 @@ class Memory(eqx.Module):
     def recall(self, m: PyTree, *, key: PRNGKeyArray) -> Any:
         """Return what to rehearse in this step."""
         return None
+
+    def blend(self, m: PyTree, batch: Batch, recalled: Any) -> Batch:
+        """Return the batch to learn in place of the current one, of the same shapes."""
+        return batch
 
     def perturb(
         self,
@@ -65,7 +72,7 @@ class Memory(eqx.Module):
         return model, model
 
     def weigh(self, m: PyTree, batch: Batch, recalled: Any) -> Float[Array, ""] | float:
-        """Return how much the loss on the current batch counts."""
+        """Return how much the loss on the current batch counts; where it is the float 0 no gradient of it is computed."""
         return 1.0
 
     def penalty(self, m: PyTree, model: PyTree, batch: Batch, recalled: Any, loss: Loss) -> Float[Array, ""] | float:
@@ -85,6 +92,12 @@ class Memory(eqx.Module):
     ) -> tuple[PyTree, PyTree]:
         """Return model and state after the end of a task; `review` leafs through all its training examples."""
         return model, m
+
+    def release(self, m: PyTree, gone: Gone) -> PyTree:
+        """Return the state without the examples that `gone(batch)` marks; unless overridden, all that buffers and batches
+        in the state hold of them is wiped out. Statistics, weights and logits of other examples stay as they are.
+        """
+        return released(m, gone)
 
     def answer(self, m: PyTree, model: PyTree, x: Float[Array, "n *shape"]) -> Float[Array, "n outputs"]:
         """Return the logits with which the learner answers."""
@@ -122,6 +135,12 @@ class Chain(Memory):
         """Return what each memory wants rehearsed."""
         parts = zip(self.memories, m, self._keys(key), strict=True)
         return tuple(memory.recall(s, key=k) for memory, s, k in parts)
+
+    def blend(self, m: PyTree, batch: Batch, recalled: Any) -> Batch:
+        """Blend with each memory in turn."""
+        for memory, s, r in zip(self.memories, m, recalled, strict=True):
+            batch = memory.blend(s, batch, r)
+        return batch
 
     def perturb(
         self,
@@ -178,6 +197,10 @@ class Chain(Memory):
             model, s = memory.consolidate(s, model, review, loss, key=k)
             states.append(s)
         return model, tuple(states)
+
+    def release(self, m: PyTree, gone: Gone) -> PyTree:
+        """Let each memory release what it holds."""
+        return tuple(memory.release(s, gone) for memory, s in zip(self.memories, m, strict=True))
 
     def answer(self, m: PyTree, model: PyTree, x: Float[Array, "n *shape"]) -> Float[Array, "n outputs"]:
         """Answer with the first memory that answers for itself, else with the model."""

@@ -1,11 +1,12 @@
 """A store of examples of fixed size, and the policies that decide who stays in it."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, PRNGKeyArray, PyTree, UInt
+from jaxtyping import Array, Bool, Int, PRNGKeyArray, PyTree, UInt
 
 from lifelong.worlds import Batch, empty_batch, shuffled
 
@@ -64,6 +65,21 @@ def write(buffer: Buffer, slots: Int[Array, " n"], batch: Batch, extra: PyTree) 
     return eqx.tree_at(lambda b: (b.examples, b.extra), buffer, (examples, jax.tree.map(put, buffer.extra, extra)))
 
 
+def like_held(page: Batch, buffer: Buffer) -> Batch:
+    """Return a page without the allowed classes where the buffer does not keep them."""
+    return Batch(page.x, page.y, page.task, page.weight, None if buffer.examples.allowed is None else page.allowed)
+
+
+def put_in(batch: Batch, replayed: Batch) -> Batch:
+    """Return the batch with replayed examples, where they have any weight, in their places."""
+    taken = replayed.weight > 0
+
+    def put(old: Array, new: Array) -> Array:
+        return jnp.where(taken.reshape(-1, *[1] * (new.ndim - 1)), old, new)
+
+    return jax.tree.map(put, replayed, batch)
+
+
 def sample(buffer: Buffer, n: int, seed: UInt[Array, ""]) -> tuple[Batch, PyTree]:
     """Return n different examples, uniformly over seeds; where fewer are held the rest has weight 0."""
     place = jnp.arange(n)
@@ -71,6 +87,56 @@ def sample(buffer: Buffer, n: int, seed: UInt[Array, ""]) -> tuple[Batch, PyTree
     slot = shuffled(place % filled, filled, jnp.zeros(n, jnp.int32), seed)
     held, extra = jax.tree.map(lambda leaf: leaf[slot], (buffer.examples, buffer.extra))
     return Batch(held.x, held.y, held.task, (place < buffer.filled).astype(jnp.float32), held.allowed), extra
+
+
+Gone = Callable[[Batch], Bool[Array, " n"]]
+"""Marks the examples of a batch that must go, as in `lambda batch: batch.task == 3`."""
+
+
+def released(tree: PyTree, gone: Gone) -> PyTree:
+    """Return a tree in which all buffers and batches are without the examples that must go."""
+
+    def without(node: Any) -> Any:
+        if isinstance(node, Buffer):
+            return purged(node, gone)
+        return _blanked(node, gone) if isinstance(node, Batch) else node
+
+    return jax.tree.map(without, tree, is_leaf=lambda node: isinstance(node, Buffer | Batch))
+
+
+def purged(buffer: Buffer, gone: Gone) -> Buffer:
+    """Return the buffer without the examples that must go; of those it has met, as large a share counts as gone."""
+    weighed = eqx.tree_at(lambda b: b.weight, buffer.examples, jnp.ones(len(buffer)), is_leaf=lambda leaf: leaf is None)
+    taken = jnp.arange(len(buffer)) < buffer.filled
+    stays = taken & ~gone(weighed)
+    order, filled = jnp.argsort(~stays), stays.sum()
+
+    def closed_up(leaf: Array) -> Array:
+        return jnp.where(_column(stays[order], leaf), leaf[order], 0).astype(leaf.dtype)
+
+    examples, extra = jax.tree.map(closed_up, (buffer.examples, buffer.extra))
+    held, kept = (jnp.zeros_like(buffer.met_of).at[buffer.examples.y].add(mark, mode="drop") for mark in (taken, stays))
+    met_of = _in_proportion(buffer.met_of, kept, held)
+    return Buffer(
+        examples, extra, filled, _in_proportion(buffer.met, filled, buffer.filled), met_of, buffer.ever_largest
+    )
+
+
+def _in_proportion(met: Int[Array, "*n"], kept: Int[Array, "*n"], held: Int[Array, "*n"]) -> Int[Array, "*n"]:
+    """Return met · kept / held, rounded; met where all are kept."""
+    return jnp.where(kept == held, met, jnp.round(met * (kept / jnp.maximum(held, 1))).astype(met.dtype))
+
+
+def _blanked(batch: Batch, gone: Gone) -> Batch:
+    """Return a batch (of any number of leading axes) with the examples that must go turned into padding."""
+    lead = batch.weight.shape
+    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[len(lead) :]), batch)
+    stays = ~gone(flat).reshape(lead)
+    return jax.tree.map(lambda leaf: jnp.where(_column(stays, leaf), leaf, 0).astype(leaf.dtype), batch)
+
+
+def _column(mark: Bool[Array, "..."], leaf: Array) -> Bool[Array, "..."]:
+    return mark.reshape(*mark.shape, *[1] * (leaf.ndim - mark.ndim))
 
 
 def _weightless(batch: Batch) -> Batch:
@@ -83,13 +149,15 @@ def _below(bound: Int[Array, " n"], key: PRNGKeyArray) -> Int[Array, " n"]:
 
 
 def _reservoir(buffer: Buffer, batch: Batch, key: PRNGKeyArray) -> tuple[Int[Array, " n"], tuple]:
-    """Return slots by algorithm R: the t-th example (from 0) goes to a uniform place among t+1, if that is a slot."""
+    """Return slots by algorithm R: the t-th example (from 0) goes to a uniform place among t+1, if that is a slot; while
+    there are free slots, into the first of them.
+    """
     capacity, offered = len(buffer), batch.weight > 0
-    t = buffer.met + jnp.cumsum(offered) - 1
-    drawn = _below(jnp.maximum(t, 0) + 1, key)
-    slots = jnp.where(offered, jnp.where(t < capacity, t, drawn), capacity)
-    met = buffer.met + offered.sum()
-    return slots, (jnp.minimum(met, capacity), met, buffer.met_of, buffer.ever_largest)
+    before = jnp.cumsum(offered) - 1
+    free, drawn = buffer.filled + before, _below(jnp.maximum(buffer.met + before, 0) + 1, key)
+    slots = jnp.where(offered, jnp.where(free < capacity, free, drawn), capacity)
+    filled = jnp.minimum(buffer.filled + offered.sum(), capacity)
+    return slots, (filled, buffer.met + offered.sum(), buffer.met_of, buffer.ever_largest)
 
 
 def _by_class(buffer: Buffer, batch: Batch, key: PRNGKeyArray, greedy: bool) -> tuple[Int[Array, " n"], tuple]:

@@ -37,19 +37,22 @@ class LwF(Memory):
         strength: λ; 0 is plain fine-tuning.
         temperature: T (Li and Hoiem: 2).
         classes: what the softmax runs over. 'old': the classes met before the last task's end, as one; 'heads': the same,
-            task by task, summed over the tasks (Li and Hoiem, where the task is known); 'all': every output, met or not.
-        mix: how the losses are put together: 'sum' L + penalty, 'by_task' L/k + (1 − 1/k) · penalty in the k-th task.
+            task by task, summed over the tasks (Li and Hoiem, where the task is known); 'seen': for h_old as 'old', for
+            h_θ all classes met, so that new ones are held down (van de Ven and Tolias 2018, where it is not known);
+            'all': every output, met or not.
+        mix: how the losses are put together: 'sum' L + penalty; 'by_task' L/k + (1 − 1/k) · penalty in the k-th task, in
+            which heads are not summed but averaged (van de Ven and Tolias 2018).
     """
 
     strength: Float[Array, ""] | float = number(1.0)
     temperature: Float[Array, ""] | float = number(2.0)
-    classes: Literal["old", "heads", "all"] = eqx.field(static=True, default="old")
+    classes: Literal["old", "heads", "seen", "all"] = eqx.field(static=True, default="old")
     mix: Literal["sum", "by_task"] = eqx.field(static=True, default="sum")
 
     def __check_init__(self):
-        if self.classes not in ("old", "heads", "all") or self.mix not in ("sum", "by_task"):
+        if self.classes not in ("old", "heads", "seen", "all") or self.mix not in ("sum", "by_task"):
             raise BadInput(
-                f"classes must be 'old', 'heads' or 'all' and mix 'sum' or 'by_task'; "
+                f"classes must be 'old', 'heads', 'seen' or 'all' and mix 'sum' or 'by_task'; "
                 f"they are '{self.classes}' and '{self.mix}'"
             )
 
@@ -67,20 +70,28 @@ class LwF(Memory):
         old = jax.vmap(eqx.combine(m.old, model))(batch.x) / self.temperature
         new = jax.vmap(model)(batch.x) / self.temperature
 
+        met = (m.task_of >= 0) & (m.finished > 0)
+
         def distance(group: Bool[Array, " outputs"]) -> Float[Array, " n"]:
             target = jax.nn.softmax(jnp.where(group, old, FORBIDDEN))
-            return kullback_leibler(target, jnp.where(group, new, FORBIDDEN))
+            return kullback_leibler(target, jnp.where(met if self.classes == "seen" else group, new, FORBIDDEN))
 
         apart = weighted_mean(jax.vmap(distance)(self._groups(m)).sum(0), batch.weight)
-        share = 1.0 if self.mix == "sum" else 1.0 - 1.0 / (m.finished + 1.0)
-        return self.strength * share * self.temperature**2 * apart
+        return self.strength * self._share(m) * self.temperature**2 * apart
+
+    def _share(self, m: LwFState) -> Float[Array, ""] | float:
+        """Return the weight of what is summed over heads, before the strength."""
+        if self.mix == "sum":
+            return 1.0
+        heads = jnp.maximum(m.finished, 1) if self.classes == "heads" else 1.0
+        return (1.0 - 1.0 / (m.finished + 1.0)) / heads
 
     def _groups(self, m: LwFState) -> Bool[Array, "groups outputs"]:
         """Return the sets of classes over which a softmax runs; over no classes at all, the distance is 0."""
         if self.classes == "all":
             return jnp.broadcast_to(m.finished > 0, (1, len(m.task_of)))
         old = (m.task_of >= 0) & (m.task_of < m.finished)
-        if self.classes == "old":
+        if self.classes in ("old", "seen"):
             return old[None]
         return old & (m.task_of == jnp.arange(len(m.task_of))[:, None])
 

@@ -9,11 +9,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from lifelong.errors import BadInput
+from lifelong.feedback import weighted_mean
 from lifelong.feedback._labels import cross_entropy_of
 from lifelong.worlds import Batch, Pages
 
 from ._base import Loss
-from ._buffer import Buffer, empty_buffer, insert
+from ._buffer import Buffer, empty_buffer, insert, like_held
+from ._slopes import SIZE, SQUARE, alone, sum_of_slopes
 
 Labels = Literal["sampled", "all", "argmax", "true", "weighted"]
 """Whose log-likelihood the Fisher information differentiates: 'sampled' one label drawn from the model's own answer (the
@@ -21,6 +23,16 @@ Fisher information itself, but for sampling noise), 'all' every label in proport
 noise, at the cost of one gradient a class), 'argmax' the model's own best answer (Hsu et al. 2018), 'true' the given
 label (the empirical Fisher), 'weighted' the given label, its square multiplied by its probability (as Mammoth's online
 EWC and refresh learning estimate it)."""
+
+
+Slopes = Literal["example", "page"]
+"""Of whose gradient `sensitivity` takes the absolute value."""
+
+
+def check_slopes(of: str) -> None:
+    """Raise `BadInput` unless these are slopes whose absolute values can be taken."""
+    if of not in get_args(Slopes):
+        raise BadInput(f"absolute values are taken of the gradient of an 'example' or a 'page', not of '{of}'")
 
 
 def check_estimator(labels: str, samples: int | None) -> None:
@@ -54,8 +66,8 @@ def fisher(
 
     F_i = Σ_x w(x) Σ_y c(y|x) (∂ log p(y|x) / ∂θ_i)² / Σ_x w(x), squared example by example: the square of a batch's mean
     gradient would be another quantity. Examples of weight 0 do not count. c is 1 for the one label that `labels` names;
-    it is p(y|x) for 'all' and 'weighted'. Examples are gone through one at a time: on a CPU and for an MLP of half a
-    million weights that was twenty times as fast as a page at once, whose gradients would have to be laid out in memory.
+    it is p(y|x) for 'all' and 'weighted'. No gradients are laid out example by example in memory; for an `MLP`, whose
+    layers allow it, a page costs little more than a step of learning on it.
 
     Args:
         model: from one input to logits.
@@ -72,30 +84,40 @@ def fisher(
     for_samples, for_labels = jax.random.split(key)
     pages = review if samples is None else _drawn(review, samples, for_samples)
 
-    def questions(page: Batch, i: Int[Array, ""]) -> tuple[Batch, Float[Array, " n"]]:
-        return _ask(model, page, labels, loss, jax.random.fold_in(for_labels, i))
+    def add(total: PyTree, i: Int[Array, ""], page: Batch) -> PyTree:
+        asked, counts = _ask(model, page, labels, loss, jax.random.fold_in(for_labels, i))
+        return sum_of_slopes(model, asked, counts, loss, SQUARE, total)
 
-    def squares(example: Batch) -> PyTree:
-        return jax.tree.map(jnp.square, eqx.filter_grad(loss)(model, example))
-
-    return _mean_over(pages, questions, squares, weights(model))
+    return _mean_over(pages, add, weights(model))
 
 
-def sensitivity(model: PyTree, review: Pages) -> PyTree:
+def sensitivity(model: PyTree, review: Pages, of: Slopes = "example") -> PyTree:
     """Return how much each weight moves the outputs, a tree like the model's weights; no label is looked at.
 
-    Ω_i = Σ_x w(x) |∂ ‖h(x)‖² / ∂θ_i| / Σ_x w(x) with the logits h of the classes that the pages allow, the absolute value
-    taken example by example (Aljundi et al. 2018, "Memory Aware Synapses", section 4).
+    With the logits h of the k classes that the pages allow, and over all examples x or over pages P of |P| examples,
+
+        'example':  Ω_i = Σ_x w(x) |∂ ‖h(x)‖² / ∂θ_i| / Σ_x w(x),
+        'page':     Ω_i = Σ_P |P| |∂ mean_{x in P} ‖h(x)‖²/k / ∂θ_i| / Σ_P |P|
+
+    (Aljundi et al. 2018, "Memory Aware Synapses", section 4; Hsu et al. 2018, "Re-evaluating Continual Learning
+    Scenarios", authors' code, with pages of 128). Within a page, slopes of opposite sign cancel. Raises `BadInput` for
+    anything else.
     """
+    check_slopes(of)
 
     def size(model: PyTree, example: Batch) -> Float[Array, ""]:
-        logits = jax.vmap(model)(example.x)
-        return (logits**2).sum(where=example.allowed)
+        return (jax.vmap(model)(example.x) ** 2).sum(where=example.allowed)
 
-    def slope(example: Batch) -> PyTree:
-        return jax.tree.map(jnp.abs, eqx.filter_grad(size)(model, example))
+    def mean_size(model: PyTree, page: Batch) -> Float[Array, ""]:
+        return weighted_mean((jax.vmap(model)(page.x) ** 2).mean(-1, where=page.allowed), page.weight)
 
-    return _mean_over(review, lambda page, _: (page, page.weight), slope, weights(model))
+    def add(total: PyTree, i: Int[Array, ""], page: Batch) -> PyTree:
+        if of == "example":
+            return sum_of_slopes(model, page, page.weight, size, SIZE, total)
+        slope, n = eqx.filter_grad(mean_size)(model, page), page.weight.sum()
+        return jax.tree.map(lambda t, s: t + n * jnp.abs(s), total, slope)
+
+    return _mean_over(review, add, weights(model))
 
 
 def _ask(
@@ -108,7 +130,7 @@ def _ask(
     classes = jnp.arange(outputs)
 
     def log_likelihoods(example: Batch) -> Float[Array, " outputs"]:
-        return jax.vmap(lambda y: -loss(model, _alone(_labelled(example, y))))(classes)
+        return jax.vmap(lambda y: -loss(model, alone(_labelled(example, y))))(classes)
 
     log_p = jax.vmap(log_likelihoods)(page)
     if labels == "all":
@@ -124,27 +146,12 @@ def _labelled(batch: Batch, y: Int[Array, "..."]) -> Batch:
     return eqx.tree_at(lambda b: b.y, batch, y)
 
 
-def _alone(example: Batch) -> Batch:
-    """Return one example as a batch of its own, of weight 1."""
-    batch = jax.tree.map(lambda leaf: leaf[None], example)
-    return eqx.tree_at(lambda b: b.weight, batch, jnp.ones(1))
-
-
-def _mean_over(
-    pages: Pages,
-    questions: Callable[[Batch, Int[Array, ""]], tuple[Batch, Float[Array, " n"]]],
-    measure: Callable[[Batch], PyTree],
-    like: PyTree,
-) -> PyTree:
-    """Return Σ c·measure(question) / Σ w over all pages, where `questions` makes questions and their counts c of a page."""
-
-    def ask(total: PyTree, question: tuple[Batch, Float[Array, ""]]) -> tuple[PyTree, None]:
-        example, count = question
-        return jax.tree.map(lambda t, part: t + count * part, total, measure(_alone(example))), None
+def _mean_over(pages: Pages, add: Callable[[PyTree, Int[Array, ""], Batch], PyTree], like: PyTree) -> PyTree:
+    """Return Σ over pages / Σ w, where `add` adds to the first what one page has to it."""
 
     def turn(total: PyTree, i: Int[Array, ""]) -> tuple[PyTree, Float[Array, ""]]:
         page = pages.page(i)
-        return jax.lax.scan(ask, total, questions(page, i))[0], page.weight.sum()
+        return add(total, i, page), page.weight.sum()
 
     total, weight = jax.lax.scan(turn, jax.tree.map(jnp.zeros_like, like), jnp.arange(pages.count))
     return jax.tree.map(lambda leaf: leaf / jnp.maximum(weight.sum(), 1e-9), total)
@@ -162,11 +169,9 @@ def insert_all(buffer: Buffer, review: Pages, *, key: PRNGKeyArray) -> Buffer:
 
     Where the buffer's examples do not say which classes an answer may name, the review's are stored without that, too.
     """
-    unmarked = buffer.examples.allowed is None
 
     def offer(buffer: Buffer, i: Int[Array, ""]) -> tuple[Buffer, None]:
-        page = review.page(i)
-        page = Batch(page.x, page.y, page.task, page.weight) if unmarked else page
+        page = like_held(review.page(i), buffer)
         return insert(buffer, page, None, "reservoir", key=jax.random.fold_in(key, i)), None
 
     return jax.lax.scan(offer, buffer, jnp.arange(review.count))[0]

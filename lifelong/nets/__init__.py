@@ -1,4 +1,15 @@
 """The architectures that learners are made of."""
 
+from ._binary import BinaryMLP as BinaryMLP
+from ._binary import BinaryPerceptron as BinaryPerceptron
+from ._binary import field_moments as field_moments
+from ._binary import signs as signs
 from ._conv import ConvNet as ConvNet
+from ._hyper import Hypernetwork as Hypernetwork
 from ._mlp import MLP as MLP
+from ._projected import Projected as Projected
+from ._vae import VAE as VAE
+from ._vae import Likelihood as Likelihood
+from ._vae import divergence_from_prior as divergence_from_prior
+from ._vae import log_evidence as log_evidence
+from ._vae import negative_elbo as negative_elbo

@@ -47,12 +47,16 @@ class MLP(eqx.Module):
         *hidden, head = linears(sizes, [True] * depth + [head_bias], key=key)
         self.hidden, self.head, self.activation = hidden, head, activation
 
+    def activations(self, x: Float[Array, "*shape"]) -> list[Float[Array, " width"]]:
+        """Return what every hidden layer makes of one input."""
+        made = [x.reshape(-1)]
+        for layer in self.hidden:
+            made.append(self.activation(layer(made[-1])))
+        return made[1:]
+
     def features(self, x: Float[Array, "*shape"]) -> Float[Array, " width"]:
         """Return what the last hidden layer makes of one input."""
-        x = x.reshape(-1)
-        for layer in self.hidden:
-            x = self.activation(layer(x))
-        return x
+        return [x.reshape(-1), *self.activations(x)][-1]
 
     def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, " outputs"]:
         """Return the logits of one input."""

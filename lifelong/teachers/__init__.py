@@ -5,4 +5,5 @@ from ._orders import Blurred as Blurred
 from ._orders import OneByOne as OneByOne
 from ._recency import Only as Only
 from ._recency import Recency as Recency
+from ._requests import Requests as Requests
 from ._teacher import Teacher as Teacher

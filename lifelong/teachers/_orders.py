@@ -1,5 +1,7 @@
 """Fixed orders: one task after the other, all at once, or flowing into each other."""
 
+from itertools import accumulate, cycle, takewhile
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -15,20 +17,27 @@ Clock = Int[Array, ""]
 
 
 class OneByOne(Teacher):
-    """Teach the tasks one after the other, `steps` lessons each; the learner is told when one ends.
+    """Teach the tasks one after the other; the learner is told when one ends.
 
     Args:
         tasks: how many tasks.
-        steps: lessons a task.
+        steps: lessons a task; a tuple gives the first, second … task taught a number of its own.
         shuffle: teach the tasks in a random order of its own in every lifetime.
     """
 
     tasks: int = eqx.field(static=True)
-    steps: int = eqx.field(static=True)
+    steps: int | tuple[int, ...] = eqx.field(static=True)
     shuffle: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
-        _check_sizes(tasks=self.tasks, steps=self.steps)
+        _check_sizes(tasks=self.tasks, steps=min(self.lengths, default=1))
+        if len(self.lengths) != self.tasks:
+            raise BadInput(f"{self.tasks} tasks need {self.tasks} numbers of lessons, and steps={self.steps}")
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The lessons of the first, second … task taught."""
+        return self.steps if isinstance(self.steps, tuple) else (self.steps,) * self.tasks
 
     def init(self, *, key: PRNGKeyArray) -> tuple[Clock, Int[Array, " tasks"]]:
         """Return the clock and the order of tasks."""
@@ -38,13 +47,15 @@ class OneByOne(Teacher):
     def ask(self, plan, *, key: PRNGKeyArray) -> tuple[Lesson, tuple[Clock, Int[Array, " tasks"]]]:
         """Return the next lesson of the current task; after the last task the order starts again."""
         clock, order = plan
-        visit, turn = clock // self.steps, clock % self.steps
-        lesson = Lesson(order[visit % self.tasks], (visit // self.tasks) * self.steps + turn)
-        return lesson, (clock + 1, order)
+        ends = jnp.asarray(list(accumulate(self.lengths)), jnp.int32)
+        lengths = jnp.asarray(self.lengths, jnp.int32)
+        visit = (clock % ends[-1] >= ends).sum()
+        turn = clock % ends[-1] - (ends - lengths)[visit]
+        return Lesson(order[visit], clock // ends[-1] * lengths[visit] + turn), (clock + 1, order)
 
     def boundaries(self, steps: int) -> tuple[int, ...]:
         """Return the ends of the tasks."""
-        return tuple(range(self.steps, steps + 1, self.steps))
+        return tuple(takewhile(lambda end: end <= steps, accumulate(cycle(self.lengths))))
 
 
 class AllAtOnce(Teacher):

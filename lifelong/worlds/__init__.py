@@ -10,13 +10,23 @@ if TYPE_CHECKING:
     from ._batch import Lesson as Lesson
     from ._batch import Mixture as Mixture
     from ._batch import empty_batch as empty_batch
+    from ._corruption import Corruption as Corruption
+    from ._embedded import Embedded as Embedded
+    from ._episodes import Episode as Episode
+    from ._episodes import Episodes as Episodes
+    from ._omniglot import omniglot as omniglot
+    from ._passes import Passes as Passes
+    from ._patterns import Patterns as Patterns
+    from ._patterns import dataset_entropy as dataset_entropy
     from ._practice import UNGRADED as UNGRADED
     from ._practice import PracticeLog as PracticeLog
     from ._practice import Vocabulary as Vocabulary
     from ._practice_reader import practice_log as practice_log
+    from ._requests import read_requests as read_requests
     from ._sequences import Sequences as Sequences
     from ._sequences import buckets as buckets
     from ._sequences import sequences as sequences
+    from ._shortcut import Shortcut as Shortcut
     from ._shuffle import shuffled as shuffled
     from ._sources import Dataset as Dataset
     from ._sources import dataset as dataset
@@ -24,9 +34,11 @@ if TYPE_CHECKING:
     from ._stream import Split as Split
     from ._stream import Stream as Stream
     from ._stream import Transformed as Transformed
+    from ._teacher_student import TeacherStudent as TeacherStudent
     from ._transforms import Transform as Transform
     from ._transforms import permutation as permutation
     from ._transforms import rotation as rotation
+    from ._views import RandomViews as RandomViews
     from ._world import Pages as Pages
     from ._world import World as World
 
@@ -36,10 +48,20 @@ _HOMES = {
     "_practice": ("UNGRADED", "PracticeLog", "Vocabulary"),
     "_practice_reader": ("practice_log",),
     "_sequences": ("Sequences", "buckets", "sequences"),
+    "_shortcut": ("Shortcut",),
+    "_corruption": ("Corruption",),
+    "_embedded": ("Embedded",),
+    "_episodes": ("Episode", "Episodes"),
+    "_omniglot": ("omniglot",),
+    "_passes": ("Passes",),
+    "_patterns": ("Patterns", "dataset_entropy"),
+    "_requests": ("read_requests",),
     "_shuffle": ("shuffled",),
     "_sources": ("Dataset", "dataset"),
     "_stream": ("Scenario", "Split", "Stream", "Transformed"),
+    "_teacher_student": ("TeacherStudent",),
     "_transforms": ("Transform", "permutation", "rotation"),
+    "_views": ("RandomViews",),
     "_world": ("Pages", "World"),
 }
 

@@ -28,11 +28,13 @@ class Batch(eqx.Module):
 class Lesson(NamedTuple):
     """One batch of one task: the `turn`-th (from 0) that this learner has of it.
 
-    Turns walk through shuffled passes: every example of the task comes once before any comes twice.
+    Turns walk through shuffled passes: every example of the task comes once before any comes twice. Where `unlearn` is
+    true, the batch is not to be learned but to be unlearned.
     """
 
     task: Int[Array, ""]
     turn: Int[Array, ""]
+    unlearn: Bool[Array, ""] | bool = False
 
 
 class Mixture(NamedTuple):

@@ -116,6 +116,7 @@ _IMAGES = (
         f"{GITHUB}/brendenlake/omniglot",
         (DataFile("omniglot28.npz", 861_019, "cbffff0be5c11cbc307653ad9c94e8ad6b96cf1815e4b88210f586365352942d"),),
         folder="omniglot",
+        classes=tuple(map(str, range(964))),
     ),
     DataSource(
         "omniglot-runs",

@@ -21,12 +21,18 @@ def shuffled(
 
     def swap(round_number, x):
         word = _mix(salt + jnp.uint32(0x9E3779B9) * (round_number.astype(jnp.uint32) + 1))
-        partner = word % size + size - x
+        partner = _below(size, word) + size - x
         partner = jnp.where(partner >= size, partner - size, partner)
         swaps = _mix(jnp.maximum(x, partner) ^ (word + jnp.uint32(0x7F4A7C15))) >> 31
         return jnp.where(swaps == 1, partner, x)
 
     return jax.lax.fori_loop(0, ROUNDS, swap, here, unroll=4).astype(position.dtype)
+
+
+def _below(size: UInt[Array, "..."], word: UInt[Array, "..."]) -> UInt[Array, "..."]:
+    """Return word·size / 2³², rounded down (but for a carry), from 32-bit products: a division would take most of the time."""
+    high, low, size_high, size_low = word >> 16, word & 0xFFFF, size >> 16, size & 0xFFFF
+    return high * size_high + ((high * size_low) >> 16) + ((low * size_high) >> 16)
 
 
 def _mix(word: UInt[Array, "..."]) -> UInt[Array, "..."]:

@@ -14,6 +14,7 @@ from lifelong.errors import BadFile, BadInput, UnknownName
 
 from ._dataset import Dataset as Dataset
 from ._dataset import check_examples, draw, generator
+from ._omniglot import omniglot
 from ._readers import parse_idx, read_idx, read_npz
 from ._registry import SOURCES, find_source, read
 from ._tables import Table, code_labels, read_csv, read_parquet
@@ -25,9 +26,10 @@ IDX_NAME = re.compile(r"(?P<part>.*?)[-_.]?(?P<kind>images|labels)[-_.]idx\d-uby
 def dataset(source: Any, *, test: float = 0.2, seed: int = 0, target: str | None = None) -> Dataset:
     """Make a `Dataset` of a known name, a file, a folder or arrays.
 
-    `source` is "digits", "mnist" or "fashion-mnist"; or the path of an NPZ, CSV (first row: names of columns) or
-    Parquet file, or of a folder with a pair of idx files or the usual four; or arrays: `(X, y)` or
-    `(X_train, y_train, X_test, y_test)`. `target` names the labels in a table (the last column by default) or NPZ.
+    `source` is "digits", "mnist", "fashion-mnist" or "omniglot" (its 964 background characters); or the path of an NPZ,
+    CSV (first row: names of columns) or Parquet file, or of a folder with a pair of idx files or the usual four; or
+    arrays: `(X, y)` or `(X_train, y_train, X_test, y_test)`. `target` names the labels in a table (the last column by
+    default) or NPZ.
 
     Where no test part comes with the data, `test` of each class, rounded but never none and never all, is held out by a
     generator seeded with `seed`; rows keep their order. Labels become codes 0..K-1 in sorted order. Values are taken as
@@ -55,6 +57,10 @@ def _known(name: str, test: float, seed: int) -> Dataset:
 
         pixels, labels = load_digits(return_X_y=True)
         return _from_arrays(name, (np.reshape(pixels, (-1, 8, 8)) / 16, labels), test, seed)
+    if name == "omniglot":
+        drawings = omniglot("background")
+        labels = np.repeat(np.arange(len(drawings)), drawings.shape[1])
+        return _from_arrays(name, (drawings.reshape(-1, *drawings.shape[2:]), labels), test, seed)
     arrays = [parse_idx(content, file) for file, content in read(name).items()]
     return replace(_from_arrays(name, arrays, test, seed), classes=find_source(name).classes)
 

@@ -6,22 +6,22 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from lifelong.errors import BadInput
 
-from ._batch import Batch, Lesson, Mixture
-from ._shuffle import shuffled
+from ._batch import Batch
+from ._passes import Passes
 from ._sources import Dataset, dataset
 from ._transforms import Transform, permutation
-from ._world import Pages, World
+from ._world import Pages
 
 Scenario = Literal["class", "domain", "task"]
 """What a learner must tell apart (van de Ven and Tolias 2019): the class among all tasks' classes, the class's place
 within its task with the task unknown, or the class with the task known."""
 
 
-class Stream(World):
+class Stream(Passes):
     """A data set taught as a sequence of tasks.
 
     Training rows are kept sorted by class and stored once, whatever the number of lifetimes; `members` and `label`
@@ -34,7 +34,6 @@ class Stream(World):
     y_test: Int[Array, " questions"]
     starts: Int[Array, " classes"]
     counts: Int[Array, " classes"]
-    seed: UInt[Array, ""]
     tasks: int = eqx.field(static=True)
     outputs: int = eqx.field(static=True)
     scenario: Scenario = eqx.field(static=True)
@@ -57,10 +56,6 @@ class Stream(World):
         self.tasks, self.scenario = tasks, scenario
         return data, counts
 
-    def size(self, task: Int[Array, "*n"]) -> Int[Array, "*n"]:
-        """Return how many training rows a task has."""
-        raise NotImplementedError
-
     def find(self, task: Int[Array, "*n"], place: Int[Array, " n"]) -> Int[Array, " n"]:
         """Return the row that stands at `place` (below `size(task)`) in a task's list of rows."""
         raise NotImplementedError
@@ -69,43 +64,14 @@ class Stream(World):
         """Return rows as the task shows them: transformed, labelled, with the classes an answer may name."""
         raise NotImplementedError
 
-    def draw(self, lesson: Lesson | Mixture, n: int, *, key: PRNGKeyArray) -> Batch:
-        """Return `n` training examples: the next of a shuffled pass through a task, or a mixture of tasks."""
-        if isinstance(lesson, Mixture):
-            for_task, for_place = jax.random.split(key)
-            task = jax.random.categorical(for_task, jnp.log(lesson.weights), shape=(n,))
-            place = jax.random.randint(for_place, (n,), 0, self.size(task))
-        else:
-            task, size = lesson.task, self.size(lesson.task)
-            number = lesson.turn * n + jnp.arange(n)
-            place = shuffled(number % size, size, number // size, self.seed + task.astype(jnp.uint32))
+    def show(self, task: Int[Array, "*n"], place: Int[Array, " n"], weight: Float[Array, " n"]) -> Batch:
+        """Return the rows that stand at `place` in a task's list, as the task presents them."""
         row = self.find(task, place)
-        return self.present(self.x[row], self.y[row], jnp.broadcast_to(task, (n,)), jnp.ones(n))
-
-    def review(self, task: Int[Array, ""], n: int) -> Pages:
-        """Return every training example of one task, in pages of `n`."""
-        return Review(stream=self, task=task, size=n, count=-(-self.longest // n))
+        return self.present(self.x[row], self.y[row], jnp.broadcast_to(task, place.shape), weight)
 
     def papers(self, n: int) -> Pages:
         """Return the test examples of all tasks, in pages of `n`."""
         raise NotImplementedError
-
-
-class Review(Pages):
-    """The training rows of one task."""
-
-    stream: Stream
-    task: Int[Array, ""]
-    size: int = eqx.field(static=True)
-    count: int = eqx.field(static=True)
-
-    def page(self, i: Int[Array, ""]) -> Batch:
-        """Return rows i·size … of the task; rows past its end have weight 0."""
-        place, total = i * self.size + jnp.arange(self.size), self.stream.size(self.task)
-        row = self.stream.find(self.task, jnp.minimum(place, total - 1))
-        weight = (place < total).astype(jnp.float32)
-        task = jnp.broadcast_to(self.task, (self.size,))
-        return self.stream.present(self.stream.x[row], self.stream.y[row], task, weight)
 
 
 class Split(Stream):

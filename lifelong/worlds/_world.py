@@ -27,7 +27,10 @@ class World(eqx.Module):
         raise NotImplementedError(f"{type(self).__name__} does not hand out examples")
 
     def review(self, task: Any, n: int) -> "Pages":
-        """Return all training examples of one task, in pages of `n`."""
+        """Return all training examples of one task, in pages of `n`.
+
+        In random order, so that a page, or the first so many examples, stand for the whole.
+        """
         raise NotImplementedError(f"{type(self).__name__} cannot be reviewed task by task")
 
     def papers(self, n: int) -> "Pages":

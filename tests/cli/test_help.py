@@ -18,7 +18,9 @@ OPTIONS = {
     "report": ["--budget", "--seeds", "--set", "--out", "--markdown", "--open"],
     "verify": ["--all", "--out"],
     "compare": ["--out"],
+    "export": ["--to", "--out", "--force"],
     "cite": ["--all"],
+    "anchors": ["--markdown", "--seeds", "--quick", "--force", "--strict", "--out"],
     "data": [],
     "doctor": ["--out"],
 }

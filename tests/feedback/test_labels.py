@@ -8,7 +8,14 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.metrics.pairwise import cosine_distances
 
-from lifelong.feedback import AngleCrossEntropy, CrossEntropy, cosines, permitted, weighted_mean
+from lifelong.feedback import (
+    AngleCrossEntropy,
+    CrossEntropy,
+    PresentCrossEntropy,
+    cosines,
+    permitted,
+    weighted_mean,
+)
 from lifelong.nets import MLP
 from lifelong.worlds import Batch
 
@@ -99,3 +106,28 @@ def test_the_angle_loss_is_cross_entropy_of_scaled_cosines():
     np.testing.assert_allclose(judged(AngleCrossEntropy(scale=5.0), batch())[0], expected, rtol=1e-5)
     longer = eqx.tree_at(lambda m: m.head.weight, MODEL, 9 * MODEL.head.weight)
     np.testing.assert_allclose(judged(AngleCrossEntropy(scale=5.0), batch(), longer)[0], expected, rtol=1e-5)
+
+
+def test_asymmetric_cross_entropy_leaves_absent_classes_alone():
+    """Its gradient on the logits of classes not in the batch is 0, unlike that of plain cross-entropy; padding is absent."""
+    y = np.where(Y == 3, 1, Y)
+    weight = np.where(y == 2, 0.0, WEIGHT).astype(np.float32)
+    examples = batch(y=y, weight=weight)
+
+    def slope(feedback):
+        return eqx.filter_grad(lambda model: feedback(model, examples, key=KEY)[0])(MODEL).head.weight
+
+    present, plain = slope(PresentCrossEntropy()), slope(CrossEntropy())
+    assert (np.abs(present).max(1) > 1e-6).tolist() == [True, True, False, False]
+    assert (np.abs(present[2:]) == 0).all() and (np.abs(plain).max(1) > 1e-6).all()
+    loss, info = judged(PresentCrossEntropy(), examples)
+    among = np.asarray([1.0, 1.0, 0.0, 0.0])
+    np.testing.assert_allclose(
+        loss, log_loss(y, probabilities(among), labels=range(OUTPUTS), sample_weight=weight), rtol=1e-5
+    )
+    right = accuracy_score(y, probabilities().argmax(1), sample_weight=weight)
+    np.testing.assert_allclose(info["accuracy"], right, rtol=1e-5)
+
+
+def test_where_every_class_is_present_it_is_plain_cross_entropy():
+    np.testing.assert_allclose(judged(PresentCrossEntropy(), batch())[0], judged(CrossEntropy(), batch())[0], rtol=1e-6)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lifelong.errors import BadFile
 from lifelong.lab import Arm, Claim, Outcome, bibtex, run
-from lifelong.lab._report import as_html, as_markdown, as_table, report
+from lifelong.lab._report import _paragraph, as_html, as_markdown, as_table, report
 from lifelong.lab._words import arm_rows
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -191,6 +191,28 @@ def test_diverged_seeds_are_counted_and_drawn(tmp_path):
     assert html.count('class="cross"') == 2
 
 
+def test_an_arm_of_which_no_seed_is_left_has_its_place(tmp_path):
+    done = run(drawn(8, diverge=range(8)), out=tmp_path)
+    html = as_html(done)
+    assert done.verdict.outcome == Outcome.BROKEN
+    assert "all 8 seeds diverged" in words(html)
+    assert "Diverged seeds, counted as worst: replay 8 of 8." in words(html)
+    assert html.count('class="cross"') == 8
+    assert "nan" not in words(html)
+
+
+def test_some_arms_alone_have_a_page_too(tmp_path):
+    def gap(lives):
+        final = {arm: life.accuracy.isel(exam=-1).mean("task") for arm, life in lives.items()}
+        return {arm: {"distance": final["joint"] - one} for arm, one in final.items()}
+
+    claim = Claim("replay", "finetune", "distance", higher_is_better=False)
+    apart = drawn(8, across=gap, claim=claim, tune_on="final_accuracy")
+    seen = words(as_html(run(apart, arms=["replay", "joint"], out=tmp_path)))
+    assert "no arm has the measure distance" in seen
+    assert "distance" in words(as_html(run(apart, out=tmp_path)))
+
+
 def test_one_seed_has_no_interval(tmp_path):
     html = as_html(run(drawn(1), out=tmp_path))
     assert "one seed: no interval" in words(html)
@@ -207,6 +229,18 @@ def test_text_of_the_study_cannot_break_the_page(tmp_path):
     assert Page(html).faults == []
     assert html.count("{{ claim }}") == 4
     assert "<b>" in shown(as_table(done))
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("Two lines\nof `code` & x < y.", "<p>Two lines of <code>code</code> &amp; x &lt; y.</p>"),
+        ("- one\n  more\n- two", "<ul><li>one more</li><li>two</li></ul>"),
+        ("    y = `x`\n      + <1>", "<pre>y = `x`\n  + &lt;1&gt;</pre>"),
+    ],
+)
+def test_paragraphs_lists_and_blocks_of_a_docstring_are_kept(text, html):
+    assert _paragraph(text) == html
 
 
 def test_many_tasks_and_arms_stay_a_small_file(tmp_path):
@@ -228,8 +262,8 @@ def test_the_table_for_the_terminal_holds_every_number(done):
     for row in arm_rows(done):
         assert row.name in table
         for one in row.estimates:
-            assert one.mean in table and one.span in table
-    assert "labels = 0.05" in table
+            assert all(line in table for line in one.lines.splitlines())
+    assert "labels" in table and "0.05" in table
     assert "…" not in shown(as_table(done), 80)
 
 

@@ -234,7 +234,7 @@ class Watched:
 
     __module__ = "miniature"
 
-    def __init__(self, harm=0.0, best=None):
+    def __init__(self, best=None):
         self.calls, self.best = [], best
 
     def __call__(self, arm, settings, *, seeds, sweep, **options):
@@ -294,7 +294,7 @@ def test_time_that_is_spent_compiling_is_counted_once():
     began = time.perf_counter()
     with clocked() as clock:
         outer(x).block_until_ready()
-    assert 0.5 * clock.total < clock.compiling <= clock.total <= time.perf_counter() - began
+    assert 0.1 * clock.total < clock.compiling <= clock.total <= time.perf_counter() - began
     with clocked() as warm:
         outer(x).block_until_ready()
         time.sleep(0.05)

@@ -106,7 +106,7 @@ def test_curves_have_one_path_for_all_seeds():
     steps = np.array([10.0, 20.0, 30.0])
     thin = np.array([[1.0, 2.0, 3.0], [2.0, np.nan, 4.0]])
     curves = Curves(steps, thin, thin[0], (steps, thin[0]), np.array([20]))
-    root = parsed(curve_panel(curves, (0, 10), "curves", str))
+    root = parsed(curve_panel(curves, (0, 10), "curves"))
     (both,) = of_class(root, "thin")
     assert both.get("d").count("M") == 3
     thick = places(of_class(root, "thick")[0])

@@ -58,6 +58,16 @@ def test_only_shares_are_written_in_per_cent():
     assert unit_of("accuracy_of_estimates", [np.array([0.5])]) == BARE
 
 
+def test_what_is_tiny_or_huge_in_every_arm_is_written_in_powers_of_ten():
+    tiny = unit_of("loss_rise", [np.array([-4e-4, 2e-4, np.nan]), np.array([1e-5, 3e-5])])
+    assert tiny == Unit(False, -4)
+    assert (tiny.mark, tiny.gap) == (" ×\u00a010⁻⁴",) * 2
+    assert [tiny.bare(value) for value in (-3.37e-4, 3.3e-5, 2e-8)] == ["−3.37", "0.33", "0"]
+    assert unit_of("steps", [np.array([123456.0]), np.array([1.0])]) == Unit(False, 5)
+    assert unit_of("loss_rise", [np.array([0.1]), np.array([1e-5])]) == BARE
+    assert unit_of("nothing", [np.array([np.nan]), np.zeros(2)]) == BARE
+
+
 def test_ranges_are_short():
     assert ranges(range(16)) == "0–15"
     assert ranges([7, 1, 2, 3, 9, 10]) == "1–3, 7, 9–10"
@@ -68,10 +78,10 @@ def test_an_estimate_is_a_mean_with_its_interval():
     values = np.array([0.8, 0.82, 0.85, 0.9])
     interval = mean_interval(values)
     words = estimate(values, PERCENT)
-    assert (words.mean, words.reason) == (f"{100 * values.mean():.1f} %", "")
+    assert (words.mean, words.reason) == (f"{100 * values.mean():.1f}", "")
     assert words.span == f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
     assert str(words) == f"{words.mean} ({words.span})"
-    assert words.lines.splitlines() == [words.mean, words.span]
+    assert words.lines.splitlines() == [words.mean, words.span.replace(" to ", "–")]
     assert estimate(np.array([-1.0, 1.0, 0.0]), BARE).lines == "0\n−2.48 to 2.48"
 
 
@@ -80,7 +90,7 @@ def test_what_is_undefined_says_why():
     assert estimate(None, PERCENT).reason == "not measured on this arm"
     assert estimate(lost, PERCENT, diverged=2).reason == "2 of 4 seeds diverged and are not in this mean"
     assert estimate(lost, PERCENT).reason == "2 of 4 seeds are undefined and are not in this mean"
-    assert estimate(lost, PERCENT).mean == "60.0 %"
+    assert estimate(lost, PERCENT).mean == "60.0"
     assert str(estimate(np.full(3, np.nan), PERCENT, diverged=3)) == "all 3 seeds diverged"
     assert str(estimate(np.full(3, np.nan), PERCENT, why="undefined: no reason")) == "undefined: no reason"
     assert str(estimate(np.full(3, np.nan), PERCENT)) == "undefined on every seed"

@@ -145,7 +145,7 @@ def test_padding_does_not_count_as_seen(tiny):
 
 
 class Witness(Memory):
-    """A memory that doubles the loss, adds ½‖θ‖², triples the gradient, and writes down who was called when."""
+    """A memory that negates inputs, doubles the loss, adds ½‖θ‖², triples the gradient, and notes who was called when."""
 
     calls: tuple = eqx.field(static=True)
 
@@ -155,6 +155,10 @@ class Witness(Memory):
 
     def recall(self, m, *, key):
         return self.note("recall", "recalled")
+
+    def blend(self, m, batch, recalled):
+        assert recalled == "recalled" and batch.allowed is None
+        return self.note("blend", eqx.tree_at(lambda b: b.x, batch, -batch.x))
 
     def perturb(self, m, model, batch, recalled, loss, objective=None, *, key):
         assert recalled == "recalled"
@@ -172,7 +176,8 @@ class Witness(Memory):
 
     def keep(self, m, step, *, key):
         assert step.recalled == "recalled"
-        return self.note("keep", {"gradient": step.gradient.head.weight, "moved": step.after.head.weight})
+        met = {"gradient": step.gradient.head.weight, "moved": step.after.head.weight, "met": step.batch.x}
+        return self.note("keep", met)
 
 
 class Notes(list):
@@ -187,11 +192,38 @@ def test_a_memory_is_called_in_its_order_and_each_hook_does_its_part(tiny):
     state, batch = born(who, world), lesson_of(world, jnp.int32(0))
     weight, bias = head(state)
     after, _ = who.learn(eqx.tree_at(lambda s: s.memory, state, {}, is_leaf=lambda n: n is None), batch, key=KEY)
-    assert notes == ["recall", "perturb", "weigh", "penalty", "shape", "keep"]
-    total = 2 * slopes(weight, bias, batch, np.asarray([1, 1, 0, 0, 0, 0]))[0] + weight
+    assert notes == ["recall", "blend", "perturb", "weigh", "penalty", "shape", "keep"]
+    np.testing.assert_array_equal(after.memory["met"], batch.x)
+    negated = eqx.tree_at(lambda b: b.x, batch, -batch.x)
+    total = 2 * slopes(weight, bias, negated, np.asarray([1, 1, 0, 0, 0, 0]))[0] + weight
     np.testing.assert_allclose(after.memory["gradient"], total, atol=1e-5)
     np.testing.assert_allclose(head(after)[0], weight - RATE * 3 * total, atol=1e-5)
     np.testing.assert_array_equal(after.memory["moved"], after.model.head.weight)
+
+
+class Unmoved(Memory):
+    """Give the current loss no weight, and descend ½‖θ‖² alone."""
+
+    weight: float | jax.Array
+
+    def weigh(self, m, batch, recalled):
+        return self.weight
+
+    def penalty(self, m, model, batch, recalled, loss):
+        return 0.5 * sum((leaf**2).sum() for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
+
+
+def test_of_a_loss_without_weight_no_gradient_is_computed(tiny):
+    world, programs, ends = Split(tiny, tasks=3), [], []
+    batch = lesson_of(world, jnp.int32(0))
+    for weight in (0.0, jnp.float32(0.0)):
+        who = learner(memory=Unmoved(weight))
+        state = born(who, world)
+        programs.append(str(eqx.filter_make_jaxpr(who.learn)(state, batch, key=KEY)[0]).count("dot_general"))
+        ends.append(taught(who, state, batch))
+    assert programs[0] < programs[1]
+    for mine, other in zip(*map(jax.tree.leaves, ends), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-6)
 
 
 @pytest.mark.parametrize("reset", [True, False])

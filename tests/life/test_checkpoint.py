@@ -117,17 +117,22 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 
 
 def test_states_with_keys_and_odd_types_survive(tmp_path):
-    state = {
-        "key": jax.random.key(3),
-        "none": None,
-        "flag": jnp.array([True, False]),
-        "n": jnp.int32(4),
-        "x": jnp.zeros((0, 2)),
-    }
-    save_checkpoint(tmp_path / "s", pack(state), "it")
-    back = unpack(load_checkpoint(tmp_path / "s", "it"), state)
-    assert jax.random.key_data(back["key"]).tolist() == jax.random.key_data(state["key"]).tolist()
-    assert back["x"].shape == (0, 2) and back["flag"].dtype == bool and int(back["n"]) == 4
+    def group(seed):
+        return {
+            "key": jax.random.split(jax.random.key(seed), 2),
+            "none": None,
+            "flag": jnp.array([True, False]),
+            "n": jnp.array([4, seed]),
+            "x": jnp.zeros((2, 0, 2)),
+        }
+
+    groups = (group(3), group(5))
+    save_checkpoint(tmp_path / "s", pack(groups), "it")
+    backs = unpack(load_checkpoint(tmp_path / "s", "it"), groups)
+    for back, state in zip(backs, groups, strict=True):
+        assert jax.random.key_data(back["key"]).tolist() == jax.random.key_data(state["key"]).tolist()
+        assert back["x"].shape == (2, 0, 2) and back["flag"].dtype == bool and back["none"] is None
+        assert back["n"].tolist() == state["n"].tolist()
 
 
 def test_fingerprints_tell_values_shapes_and_settings_apart():

@@ -81,7 +81,9 @@ def test_swept_values_have_panels_of_their_own():
 @pytest.mark.parametrize(("count", "titles"), [(7, "0 1 2 4 5 6"), (40, "0 8 16 23 31 39"), (6, "0 1 2 3 4 5")])
 def test_of_many_swept_values_six_are_drawn_evenly_spread(count, titles):
     lived = life(seeds=2, sweep={"rate": np.arange(float(count))})
-    assert " ".join(ax.get_title().removeprefix("rate = ") for ax in lived.plot.curves().axes) == titles
+    picture = lived.plot.curves()
+    assert " ".join(ax.get_title().removeprefix("rate = ") for ax in picture.axes) == titles
+    assert picture.get_suptitle() == (f"6 of {count} swept values" if count > 6 else "")
 
 
 def test_two_swept_dimensions_are_combined():

@@ -14,8 +14,9 @@ from lifelong.feedback import CrossEntropy
 from lifelong.learners import GradientLearner
 from lifelong.life import live, silent
 from lifelong.memory import Nothing, Step, chain
-from lifelong.memory._anchors import EWC, L2, MAS, SI, OnlineEWC, RWalk
+from lifelong.memory._anchors import EWC, L2, MAS, SI, OnlineEWC
 from lifelong.memory._importance import fisher, sensitivity
+from lifelong.memory._walk import RWalk
 from lifelong.nets import MLP
 from lifelong.recipe import Recipe
 from lifelong.teachers import OneByOne
@@ -202,17 +203,21 @@ def test_the_path_integral_of_small_steps_is_the_fall_of_the_loss_weight_by_weig
     close(m.path.at, 0.5 * curve * (start**2 - end.at**2), rtol=5e-3)
 
 
-def test_si_turns_paths_into_importance_and_never_below_zero():
-    m = walked(SI(3.0, damping=0.2), 3)[-1]
+@pytest.mark.parametrize("signed", [False, True])
+def test_si_turns_paths_into_importance_below_zero_only_where_asked_to(signed):
+    memory = SI(3.0, damping=0.2, signed=signed)
+    m = walked(memory, 3)[-1]
     walk, gradients = path(3)
     along = jax.tree.map(np.zeros_like, MODELS[0])
     for before, after, gradient in zip(walk, walk[1:], gradients, strict=False):
         along = jax.tree.map(lambda w, g, a, b: w - g * (a - b), along, gradient, after, before)
     close(m.path, along)
     assert min(leaf.min() for leaf in jax.tree.leaves(along)) < 0
-    m = consolidated(SI(3.0, damping=0.2), m, 1)
+    m = consolidated(memory, m, 1)
+    least = -np.inf if signed else 0
     close(
-        m.importance, jax.tree.map(lambda w, a, b: np.maximum(w, 0) / ((a - b) ** 2 + 0.2), along, MODELS[1], walk[0])
+        m.importance,
+        jax.tree.map(lambda w, a, b: np.maximum(w, least) / ((a - b) ** 2 + 0.2), along, MODELS[1], walk[0]),
     )
     close(m.anchor, MODELS[1])
     assert all((leaf == 0.0).all() for leaf in jax.tree.leaves(m.path))
@@ -315,5 +320,7 @@ def test_what_makes_no_sense_is_said_so():
         EWC(samples=0)
     with pytest.raises(BadInput, match="every=0"):
         RWalk(every=0)
+    with pytest.raises(BadInput, match="an 'example' or a 'page', not of 'batch'"):
+        MAS.__check_init__(SimpleNamespace(of="batch"))
     with pytest.raises(BadInput, match="'task' or the 'total'"):
         SI.__check_init__(SimpleNamespace(gradient="none"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from lifelong.memory._buffer import empty_buffer, insert, sample, write
+from lifelong.memory._buffer import empty_buffer, insert, purged, sample, write
 from lifelong.worlds import Batch
 
 
@@ -163,3 +163,19 @@ def test_where_too_few_are_held_the_rest_has_weight_0():
     drawn = draw(jnp.asarray([0, 1, 3]))
     for filled, x, weight in zip([0, 1, 3], drawn.x[..., 0], drawn.weight, strict=True):
         assert sorted(np.asarray(x)[np.asarray(weight) > 0]) == list(range(filled))
+
+
+@pytest.mark.parametrize("policy", ["reservoir", "balanced"])
+def test_a_purged_buffer_closes_up_and_goes_on_without_gaps(policy):
+    labels = jnp.arange(24) % 3
+    buffer = last(pass_through(policy, 12, labels, 4, key=jax.random.key(2)))
+    less = jax.jit(lambda buffer: purged(buffer, lambda batch: batch.y == 1))(buffer)
+    kept = np.asarray(buffer.examples.x)[np.asarray(buffer.examples.y) != 1]
+    assert less.filled == len(kept) < 12 and less.met == round(24 * len(kept) / 12)
+    np.testing.assert_array_equal(less.examples.x[: len(kept)], kept)
+    np.testing.assert_array_equal(less.extra["double"][: len(kept)], 2 * kept[:, 0])
+    assert (np.asarray(less.examples.x[len(kept) :]) == 0).all() and less.met_of[1] == 0
+    more = insert(less, batch_of(100 + jnp.arange(4)), {"double": jnp.zeros(4)}, policy, key=jax.random.key(3))
+    newcomers = min(4, 12 - len(kept))
+    np.testing.assert_array_equal(more.examples.x[len(kept) : len(kept) + newcomers, 0], 100 + np.arange(newcomers))
+    assert more.filled == len(kept) + newcomers

@@ -15,13 +15,16 @@ from lifelong.memory import (
     GEM,
     L2,
     MAS,
+    MIR,
     SI,
     GDumb,
+    GenerativeReplay,
     ICaRL,
     LwF,
     NearestMean,
     Nothing,
     OnlineEWC,
+    OutputPreservation,
     Replay,
     RWalk,
     Step,
@@ -30,17 +33,20 @@ from lifelong.memory import (
     refresh,
     sam,
 )
-from lifelong.nets import MLP
+from lifelong.nets import MLP, VAE, Hypernetwork
 from lifelong.recipe import Recipe
 from lifelong.worlds import Batch, Pages
 
 OUTPUTS, BATCH = 4, 5
+DREAMS = Recipe(VAE, latent=2, width=4, depth=1, likelihood="gaussian")
 
 FAMILIES = {
     "rehearsal": {
         "er": Replay(8, 3, mix="concatenate"),
         "der++": Replay(8, 3, logits=0.5, policy="balanced"),
         "er by task": Replay(8, 3, policy="greedy", mix="by_task"),
+        "er in shares": Replay(8, BATCH, logits=0.5, policy="by_task", mix="blend"),
+        "mir": MIR(8, 2, 5),
     },
     "perturbations": {
         "nothing": Nothing(),
@@ -53,7 +59,8 @@ FAMILIES = {
         "nearest mean": NearestMean(),
         "nearest mean of a buffer": NearestMean(8),
         "icarl": ICaRL(8, 3),
-        "icarl with the learner's loss": ICaRL(8, 3, temperature=2.0, form="learner"),
+        "icarl with the learner's loss": ICaRL(8, 3, temperature=2.0, form="learner", classes=OUTPUTS),
+        "icarl among the batch": ICaRL(8, BATCH, temperature=2.0, form="softened", mix="among"),
         "gdumb": GDumb(8, 3, passes=2),
     },
     "anchors": {
@@ -62,10 +69,17 @@ FAMILIES = {
         "online ewc": OnlineEWC(0.1, decay=0.9, labels="all"),
         "si": SI(0.1),
         "mas": MAS(0.1),
+        "mas of pages": MAS(0.1, of="page"),
+        "si, signed": SI(0.1, signed=True),
         "rwalk": RWalk(0.1),
+    },
+    "generators": {
+        "generative replay": GenerativeReplay(DREAMS, batch=3),
+        "generative replay, distilled": GenerativeReplay(DREAMS, batch=3, targets="soft", share=0.5),
     },
     "distillation and projection": {
         "lwf": LwF(),
+        "lwf by task": LwF(classes="seen", mix="by_task"),
         "agem": AGEM(8, 3),
         "gem": GEM(3, 2),
     },
@@ -87,6 +101,10 @@ def net(key):
     return MLP(inputs=3, outputs=OUTPUTS, width=4, depth=1, activation=jnp.tanh, key=key)
 
 
+def writing_net(key):
+    return Hypernetwork(Recipe(MLP, inputs=3, outputs=OUTPUTS // 2, width=4, depth=1), tasks=2, chunks=3, key=key)
+
+
 def examples(n, seed=0):
     """Examples of two classes, every fifth of them padding."""
     x = np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32)
@@ -102,7 +120,7 @@ def loss(model, batch, feedback=None):
     return (feedback or CrossEntropy())(model, batch, key=jax.random.key(0))[0]
 
 
-def live(memory, key, lessons, tasks, asked):
+def live(memory, key, lessons, tasks, asked, net=net):
     """Return the states at birth and after two tasks of three steps, and the answers after each task.
 
     A scan refuses a state that changes structure, shape or type from one step, or one task, to the next.
@@ -151,6 +169,43 @@ def test_it_lives_without_nan(family):
     assert all((a != b).any() for a, b in zip(numbers_in(born.model), numbers_in(grown.model), strict=True))
     for name, m in zip(members, grown.memory, strict=True):
         assert all(np.isfinite(leaf).all() for leaf in numbers_in(m)), name
+
+
+def test_what_is_written_by_a_hypernetwork_is_kept_in_any_company():
+    company = chain(OutputPreservation(0.1), Replay(8, 3, logits=0.5), OutputPreservation(0.1, forgotten=0.0))
+    lived = eqx.filter_vmap(lambda key: live(company, key, *DATA, net=writing_net))
+    born, grown, answers = eqx.filter_jit(lived)(KEYS)
+    assert jax.tree.structure(born) == jax.tree.structure(grown)
+    assert answers.shape == (2, 2, 7, OUTPUTS)
+    assert all(np.isfinite(leaf).all() for leaf in numbers_in((grown.model, grown.memory, answers)))
+    assert grown.memory[0].finished.any(1).all() and company.consolidates
+
+
+HOLDING = ["er", "der++", "er by task", "nearest mean of a buffer", "icarl", "gdumb", "agem", "gem"]
+
+
+@pytest.mark.parametrize("name", HOLDING)
+def test_what_is_released_is_nowhere_in_the_state_and_the_rest_is(name):
+    """Examples of class 1 must go: their inputs are in no leaf any more, those of class 0 still are."""
+
+    @eqx.filter_jit
+    def released(memory):
+        _, grown, _ = live(memory, KEYS[0], *DATA)
+        return grown.memory, memory.release(grown.memory, lambda batch: batch.y == 1)
+
+    every = np.concatenate([np.asarray(leaf).reshape(-1, 3) for leaf in (DATA[0].x, DATA[1].x)])
+    labels = np.concatenate([np.asarray(leaf).reshape(-1) for leaf in (DATA[0].y, DATA[1].y)])
+    held = [[row in _rows(m) for row in every[:, 0]] for m in released(MEMORIES[name])]
+    before, after = np.asarray(held)
+    assert before[labels == 1].any() and before[labels == 0].any()
+    assert not after[labels == 1].any()
+    np.testing.assert_array_equal(after[labels == 0], before[labels == 0])
+
+
+def _rows(m):
+    """Return all numbers that stand first in a row of inputs, wherever in a state."""
+    leaves = [np.asarray(leaf) for leaf in numbers_in(m) if leaf.ndim >= 2 and leaf.shape[-1] == 3]
+    return np.concatenate([leaf[..., 0].ravel() for leaf in leaves])
 
 
 def numbers_in(tree):

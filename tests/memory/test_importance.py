@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import chisquare
 
 from lifelong.errors import BadInput
-from lifelong.feedback import CrossEntropy
+from lifelong.feedback import AngleCrossEntropy, CrossEntropy
 from lifelong.learners import GradientLearner
 from lifelong.memory import Memory
 from lifelong.memory._importance import fisher, sensitivity
@@ -154,6 +154,68 @@ def test_sensitivity_equals_a_loop_over_single_examples_and_looks_at_no_label(li
     close(found, jax.tree.map(lambda t: t / batch.weight.sum(), total))
     relabelled = eqx.tree_at(lambda b: b.y, batch, (batch.y + 1) % OUTPUTS)
     close(found, eqx.filter_jit(sensitivity)(MODEL, sheets(relabelled, 4)), rtol=0)
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_of_pages_the_sensitivity_is_the_slope_of_each_ones_mean(limited):
+    batch, total, kept = examples(limited), jax.tree.map(np.zeros_like, MODEL), OUTPUTS - 1 if limited else OUTPUTS
+
+    @jax.jit
+    @jax.grad
+    def slope_of(model, x, weight):
+        return (weight * (jax.vmap(model)(x)[:, :kept] ** 2).mean(1)).sum() / weight.sum()
+
+    for start in range(0, ROWS, 4):
+        rows = slice(start, start + 4)
+        moved, n = slope_of(MODEL, batch.x[rows], batch.weight[rows]), batch.weight[rows].sum()
+        total = jax.tree.map(lambda t, g, n=n: t + n * np.abs(g), total, moved)
+    found = eqx.filter_jit(sensitivity)(MODEL, sheets(batch, 4), "page")
+    close(found, jax.tree.map(lambda t: t / batch.weight.sum(), total))
+
+
+class Wrapped(eqx.Module):
+    """A perceptron in disguise, so that its examples are gone through one by one."""
+
+    inner: MLP
+
+    def __call__(self, x):
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("labels", ["argmax", "all"])
+def test_layer_by_layer_and_example_by_example_give_the_same(labels):
+    batch = eqx.tree_at(lambda b: b.weight, examples(limited=True), jnp.linspace(0.0, 2.0, ROWS))
+    close(estimate(labels, batch), estimate(labels, batch, model=Wrapped(MODEL)).inner)
+    both = eqx.filter_jit(lambda model: sensitivity(model, sheets(batch, 4)))
+    close(both(MODEL), both(Wrapped(MODEL)).inner)
+
+
+def test_a_perceptron_is_not_gone_through_example_by_example():
+    """No scan within the scan over pages: what makes it fast."""
+    program = str(jax.make_jaxpr(lambda x: fisher(MODEL, sheets(Batch(x, *PARTS), 4), "all", key=KEY))(examples().x))
+    slow = str(
+        jax.make_jaxpr(lambda x: fisher(Wrapped(MODEL), sheets(Batch(x, *PARTS), 4), "all", key=KEY))(examples().x)
+    )
+    assert program.count("scan[") < slow.count("scan[")
+
+
+PARTS = (examples().y, examples().task, examples().weight)
+
+
+def test_a_loss_that_looks_at_the_weights_themselves_is_followed_example_by_example():
+    plain = MLP(inputs=INPUTS, outputs=OUTPUTS, width=5, depth=1, head_bias=False, key=jax.random.key(3))
+
+    def angles(model, batch):
+        return AngleCrossEntropy()(model, batch, key=KEY)[0]
+
+    batch, total = examples(), jax.tree.map(np.zeros_like, plain)
+    slope_of = jax.jit(jax.grad(lambda model, one: angles(model, one)))
+    for i in range(ROWS):
+        one = jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], eqx.tree_at(lambda b: b.weight, batch, jnp.ones(ROWS)))
+        square = jax.tree.map(np.square, slope_of(plain, one))
+        total = jax.tree.map(lambda t, g, i=i: t + batch.weight[i] * g, total, square)
+    found = estimate("true", batch, model=plain, loss=angles)
+    close(found, jax.tree.map(lambda t: t / batch.weight.sum(), total))
 
 
 def test_what_cannot_be_estimated_is_said_so():

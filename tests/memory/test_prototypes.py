@@ -179,6 +179,18 @@ def test_exemplars_are_herded_at_the_end_of_a_task_and_old_classes_keep_their_fi
     np.testing.assert_array_equal(two.store.extra[:15], np.tile([0, 1, 2], 5))
 
 
+def test_with_room_reserved_every_class_has_its_share_from_the_start():
+    reserved = ICaRL(capacity=18, batch=4, classes=OUTPUTS)
+    one = consolidated(reserved.init(MODEL, FIRST, key=jax.random.key(0)), MODEL, FIRST, reserved)
+    two = consolidated(one, LATER, SECOND, reserved)
+    for label in (0, 1):
+        np.testing.assert_array_equal(exemplars_of(one, label), chosen_by_loop(MODEL, FIRST, label, 3))
+        np.testing.assert_array_equal(exemplars_of(two, label), exemplars_of(one, label))
+    assert int(one.store.filled) == 6 and int(two.store.filled) == 15
+    with pytest.raises(BadInput, match=r"reserved for 6 \(all\) … 18 classes, not for 4"):
+        ICaRL(capacity=18, batch=4, classes=4).init(MODEL, FIRST, key=jax.random.key(0))
+
+
 def test_a_store_larger_than_the_task_holds_all_of_it_and_no_padding():
     roomy = ICaRL(capacity=200, batch=4)
     m = consolidated(roomy.init(MODEL, FIRST, key=jax.random.key(0)), MODEL, FIRST, roomy)
@@ -226,10 +238,11 @@ def now_and_then(m):
     return batch, ICARL.recall(m, key=jax.random.key(9))
 
 
+@pytest.mark.parametrize("form", ["binary", "softened"])
 @pytest.mark.parametrize("finished", [0, 1])
-def test_the_binary_form_by_hand(states, finished):
+def test_the_forms_with_losses_of_their_own_by_hand(states, finished, form):
     """Old classes are asked for the old outputs and new ones for the labels, on the batch and the exemplars alike."""
-    m = states[finished]
+    m, memory = states[finished], ICaRL(capacity=16, batch=16, strength=0.5, temperature=2.0, form=form)
     batch, recalled = now_and_then(m)
     assert int(recalled.weight.sum()) == 16 * finished
     old = np.arange(OUTPUTS) < 2 * finished
@@ -238,11 +251,42 @@ def test_the_binary_form_by_hand(states, finished):
     for part in (batch, recalled):
         h, o = jax.vmap(LATER)(part.x), jax.vmap(eqx.combine(m.old, LATER))(part.x)
         labelled = bce(h, np.eye(OUTPUTS)[np.asarray(part.y)]) @ new
-        kept = 4.0 * bce(h / 2, sigmoid(o / 2)) @ old
-        total += np.asarray(part.weight) @ (labelled + 0.5 * kept)
-    penalty = ICARL.penalty(m, LATER, batch, recalled, loss)
+        kept = 4.0 * bce(h / 2, sigmoid(o / 2)) if form == "binary" else bce(h, sigmoid(o / 2))
+        total += np.asarray(part.weight) @ (labelled + 0.5 * kept @ old)
+    penalty = memory.penalty(m, LATER, batch, recalled, loss)
     np.testing.assert_allclose(penalty, total / (37 + 16 * finished), rtol=1e-5)
-    assert ICARL.weigh(m, batch, recalled) == 0.0
+    assert memory.weigh(m, batch, recalled) == 0.0
+
+
+AMONG = ICaRL(capacity=40, batch=40, mix="among")
+
+
+@eqx.filter_jit
+def blended(memory, m, key):
+    return memory.blend(m, SECOND, memory.recall(m, key=key))
+
+
+def test_among_the_batch_exemplars_are_as_frequent_as_in_task_and_store_together():
+    """After one task of 37 examples all of them are held: in the next, every second place is an exemplar's."""
+    start = AMONG.init(MODEL, SECOND, key=jax.random.key(0))
+    m = consolidated(start, MODEL, FIRST, AMONG)
+    assert int(m.store.filled) == 37 and int(m.finished) == 1
+    batches = [blended(AMONG, m, key) for key in jax.random.split(jax.random.key(1), 60)]
+    old = np.stack([np.asarray(b.y) < 2 for b in batches])
+    drawn = 37 / 40  # the last three of a draw are empty
+    assert abs(old.mean() - drawn / 2) < 4 * np.sqrt(0.25 / old.size)
+    jax.tree.map(np.testing.assert_array_equal, blended(AMONG, start, jax.random.key(2)), SECOND)
+
+
+@pytest.mark.parametrize("form", ["binary", "learner"])
+def test_among_the_batch_nothing_is_learned_beside_it(form):
+    memory = eqx.tree_at(lambda one: one.strength, ICaRL(40, 40, form=form, mix="among"), jnp.float32(0.0))
+    m = consolidated(memory.init(MODEL, SECOND, key=jax.random.key(0)), MODEL, FIRST, memory)
+    batch = blended(memory, m, jax.random.key(3))
+    total = memory.weigh(m, batch, batch) * loss(LATER, batch) + memory.penalty(m, LATER, batch, batch, loss)
+    h, weight = jax.vmap(LATER)(batch.x), np.asarray(batch.weight)
+    own = weight @ (bce(h, np.eye(OUTPUTS)[np.asarray(batch.y)])[:, 2:].sum(1)) / weight.sum()
+    np.testing.assert_allclose(total, own if form == "binary" else loss(LATER, batch), rtol=1e-5)
 
 
 def test_without_strength_the_learners_form_is_its_loss_on_both_batches(states):
@@ -279,7 +323,9 @@ def test_what_cannot_work_is_refused(unchecked):
             memory.init(headless, FIRST, key=jax.random.key(0))
     with pytest.raises(BadInput, match="fewer than one for each of 6"):
         ICaRL(capacity=5, batch=2).init(MODEL, FIRST, key=jax.random.key(0))
-    for wrong in ({"batch": 0}, {"capacity": 3, "batch": 4}, {"form": "softmax"}):
+    with pytest.raises(Mismatch, match="batches of 39, and the learner's have 40"):
+        ICaRL(40, 39, mix="among").init(MODEL, FIRST, key=jax.random.key(0))
+    for wrong in ({"batch": 0}, {"capacity": 3, "batch": 4}, {"form": "softmax"}, {"mix": "apart"}):
         with pytest.raises(BadInput):
             ICaRL(**wrong)
     with pytest.raises(BadInput):

@@ -9,7 +9,8 @@ from scipy.signal import correlate2d
 from scipy.stats import kstest
 
 from lifelong.errors import BadInput
-from lifelong.nets import MLP, ConvNet
+from lifelong.nets import MLP, ConvNet, Projected
+from lifelong.recipe import Recipe
 
 KEY = jax.random.key(0)
 RANDOM = np.random.default_rng(0)
@@ -86,3 +87,15 @@ def test_an_mlp_of_no_size_is_refused(sizes):
 def test_images_too_small_or_not_images_are_refused(shape):
     with pytest.raises(BadInput, match="at least 4 pixels a side"):
         ConvNet(shape, 2, key=KEY)
+
+
+def test_a_projected_net_answers_as_its_net_and_projects_onto_the_sphere():
+    net = Projected(Recipe(MLP, inputs=6, outputs=3, width=5, depth=2), width=4, key=KEY)
+    x = jnp.asarray(RANDOM.standard_normal(6), jnp.float32)
+    np.testing.assert_array_equal(net(x), net.net(x))
+    np.testing.assert_array_equal(net.features(x), net.activations(x)[-1])
+    raw = np.asarray(net.projection.weight) @ np.asarray(net.features(x)) + net.projection.bias
+    np.testing.assert_allclose(net.project(x), raw / np.linalg.norm(raw), rtol=1e-5)
+    assert net.head is net.net.head
+    with pytest.raises(BadInput, match="width=0"):
+        Projected(Recipe(MLP, inputs=6, outputs=3), width=0, key=KEY)

@@ -30,6 +30,19 @@ def test_tasks_follow_each_other_and_turns_go_on_when_a_task_comes_again():
     np.testing.assert_array_equal(lessons.turn, [0, 1, 2, 3] * 3 + [4, 5, 6, 7] + [4])
 
 
+def test_each_task_can_have_a_number_of_lessons_of_its_own():
+    teacher = OneByOne(tasks=3, steps=(2, 1, 3))
+    lessons = asked(teacher, 10, KEY)
+    np.testing.assert_array_equal(lessons.task, [0, 0, 1, 2, 2, 2, 0, 0, 1, 2])
+    np.testing.assert_array_equal(lessons.turn, [0, 1, 0, 0, 1, 2, 2, 3, 1, 3])
+    assert teacher.boundaries(10) == (2, 3, 6, 8, 9)
+
+
+def test_lessons_must_be_given_for_every_task():
+    with pytest.raises(BadInput, match="3 tasks need 3 numbers of lessons"):
+        OneByOne(tasks=3, steps=(2, 1))
+
+
 def test_a_shuffled_order_has_every_task_once_and_differs_between_lifetimes():
     teacher = OneByOne(tasks=6, steps=2, shuffle=True)
     orders = np.asarray([asked(teacher, 12, jax.random.key(k)).task for k in range(8)])
@@ -83,6 +96,7 @@ def test_blur_can_be_swept():
     [
         lambda: OneByOne(0, 5),
         lambda: OneByOne(5, 0),
+        lambda: OneByOne(2, (3, 0)),
         lambda: AllAtOnce(0),
         lambda: Blurred(0, 5),
         lambda: Blurred(5, 0),

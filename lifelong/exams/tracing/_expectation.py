@@ -65,7 +65,7 @@ def maximise(
     return jax.lax.map(fit, (starts, lanes), batch_size=together)
 
 
-def _expected(problems: list[Problem], weights: list[Float[Array, " patterns"]], chain: Chain) -> Counts:
+def _expected(problems: list[Problem], weights: list[Float[Array, " _"]], chain: Chain) -> Counts:
     """Return expected counts of every skill: sums over patterns in proportion to their weights."""
     skills, sums = chain.prior.shape[0], jnp.zeros(())
     structure = jax.tree.structure(Counts(chain, chain, chain.prior))

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Int8, Shaped
+from jaxtyping import Float, Int, Int8
 
 from lifelong.worlds import PracticeLog
 
@@ -51,7 +51,7 @@ class Threads:
         student, skill = (column[order[starts]] for column in of)
         return Group(student, skill, entry, outcome)
 
-    def by_row(self, values: list[Float[np.ndarray, "threads length"]]) -> Float[np.ndarray, " rows"]:
+    def by_row(self, values: list[np.ndarray]) -> Float[np.ndarray, " rows"]:
         """Return the mean over a row's skills of one value for each step of each thread of each group."""
         flat, used = np.zeros(np.prod(self.shape)), np.zeros(np.prod(self.shape))
         for group, of in zip(self.groups, values, strict=True):
@@ -61,7 +61,7 @@ class Threads:
         return flat.reshape(self.shape).sum(axis=1) / used.reshape(self.shape).sum(axis=1)
 
     def by_skill(
-        self, values: list[Shaped[np.ndarray, " threads"]], out: Float[np.ndarray, "students skills"]
+        self, values: list[np.ndarray], out: Float[np.ndarray, "students skills"]
     ) -> Float[np.ndarray, "students skills"]:
         """Write one value for each thread of each group into a table of students and skills, and return that."""
         for group, of in zip(self.groups, values, strict=True):
@@ -91,7 +91,7 @@ def patterns(group: Group) -> Patterns:
     return Patterns(group.skill[first], group.outcome[first], of)
 
 
-def similar(sizes: Int[np.ndarray, " threads"], groups: int) -> list[Int[np.ndarray, " members"]]:
+def similar(sizes: Int[np.ndarray, " threads"], groups: int) -> list[np.ndarray]:
     """Split threads by length into at most so many groups, so that as little as possible is padded.
 
     The least Σ over groups of members × longest, found exactly by dynamic programming over the different lengths.

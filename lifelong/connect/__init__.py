@@ -1,0 +1,24 @@
+"""Doors to other ecosystems: a scikit-learn estimator, and exports of runs. Names are loaded when first used."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._estimator import ContinualClassifier as ContinualClassifier
+    from ._export import export as export
+    from ._names import memories as memories
+    from ._report import Report as Report
+
+_HOMES = {
+    "_estimator": ("ContinualClassifier",),
+    "_export": ("export",),
+    "_names": ("memories",),
+    "_report": ("Report",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f".{home}", __name__), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -1,0 +1,120 @@
+"""Living anchors: rows of published numbers, seed by seed, kept as they are lived."""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from lifelong.life import Life, Progress, fingerprint, live, write_atomically
+from lifelong.worlds import Dataset
+
+from ._anchors import Anchor, Measured, results_file, stored
+from ._clock import clocked
+from ._protocols import Protocol, protocol
+from ._runner import Interrupted
+from ._store import code_fingerprint
+
+RECORD = 100
+"""Steps between the records of learning that a checkpoint carries along."""
+
+
+def reproduce(
+    anchor: Anchor,
+    digits: Dataset,
+    seeds: Sequence[int],
+    out: Path | None = None,
+    *,
+    force: bool = False,
+    progress: Progress,
+) -> Measured:
+    """Live the seeds of a row that are not stored yet, store them, and return all that are.
+
+    What was stored under another protocol, or is to be forgotten with `force`, gives way. Ctrl-C saves the unfinished
+    lives and raises `Interrupted`; the same call goes on from there. Raises `BadFile` where results cannot be read or
+    written.
+    """
+    path = results_file(out)
+    plan = protocol(anchor, digits)
+    lived_by = fingerprint(plan)
+    known = stored(path).get(anchor.name)
+    if force or (known and known.about.get("protocol") != lived_by):
+        known = None
+    missing = [seed for seed in seeds if known is None or seed not in known.accuracy]
+    if not missing and known:
+        return known
+    checkpoint = path.parent / "unfinished" / f"{anchor.name.replace('/', '.')}.{fingerprint(missing)}.safetensors"
+    with clocked() as clock:
+        life = _live(plan, missing, checkpoint, progress)
+    about = _provenance(lived_by, plan.steps, clock.compiling, clock.total - clock.compiling)
+    row = _keep(path, anchor.name, _joined(known, Measured(accuracy=_by_seed(missing, life), about=about)))
+    checkpoint.unlink(missing_ok=True)
+    return row
+
+
+def rehearse(anchor: Anchor, digits: Dataset, seeds: Sequence[int], *, progress: Progress) -> Measured:
+    """Live a tenth of a row, on a tenth of the digits: whether it runs, not what it finds. Nothing is stored."""
+    fewest = int(np.bincount(digits.y_train).min())
+    plan = protocol(anchor, digits.take(per_class=fewest // 10), part=0.1)
+    return Measured(accuracy=_by_seed(seeds, _live(plan, seeds, None, progress)), about={})
+
+
+def _live(plan: Protocol, seeds: Sequence[int], checkpoint: Path | None, progress: Progress) -> Life:
+    life = live(
+        plan.learner,
+        plan.world,
+        plan.teacher,
+        steps=plan.steps,
+        seeds=seeds,
+        record=RECORD,
+        checkpoint=checkpoint,
+        save_every=120.0,
+        progress=progress,
+    )
+    if not life.finished:
+        raise Interrupted
+    return life
+
+
+def _by_seed(seeds: Sequence[int], life: Life) -> dict[int, float | None]:
+    percent = [round(100.0 * float(value), 3) for value in life.final]
+    diverged = (life.diverged_at >= 0).tolist()
+    return {seed: None if bad else value for seed, value, bad in zip(seeds, percent, diverged, strict=True)}
+
+
+def _provenance(protocol: str, steps: int, compiling: float, running: float) -> dict[str, Any]:
+    return {
+        "protocol": protocol,
+        "steps": steps,
+        "compile_seconds": round(compiling, 1),
+        "run_seconds": round(running, 1),
+        "lifelong": version("lifelong"),
+        "code": code_fingerprint(),
+        "jax": jax.__version__,
+        "device": jax.devices()[0].device_kind,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _joined(known: Measured | None, new: Measured) -> Measured:
+    """Return old and new seeds together, with the provenance of the new and the seconds of both."""
+    if known is None:
+        return new
+    seconds = {name: round(known.about[name] + new.about[name], 1) for name in ("compile_seconds", "run_seconds")}
+    accuracy = dict(sorted({**known.accuracy, **new.accuracy}.items()))
+    return Measured(accuracy=accuracy, about={**new.about, **seconds})
+
+
+def _keep(path: Path, name: str, row: Measured) -> Measured:
+    """Store a row beside those of the file."""
+    rows = stored(path) | {name: row}
+    plain = {key: {"accuracy": one.accuracy, **one.about} for key, one in sorted(rows.items())}
+    write_atomically(path, (json.dumps(plain, indent=1) + "\n").encode())
+    return row
