@@ -15,7 +15,6 @@ quadrature in place of sampling).
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import NamedTuple
 
 import equinox as eqx
@@ -35,8 +34,8 @@ EDGE = 1e-6
 class Rule(NamedTuple):
     """Nodes and weights of a quadrature."""
 
-    nodes: Float[np.ndarray, " n"]
-    weights: Float[np.ndarray, " n"]
+    nodes: Float[Array, " n"]
+    weights: Float[Array, " n"]
 
 
 REACH = 7.0
@@ -46,7 +45,6 @@ CROWDING = 0.05
 """The distance from 0 at which crowded nodes begin to spread."""
 
 
-@cache
 def normal_rule(n: int, crowded: bool = False) -> Rule:
     """Return the trapezoidal rule for expectations over a standard normal number, its nodes even or crowded around 0.
 
@@ -59,13 +57,13 @@ def normal_rule(n: int, crowded: bool = False) -> Rule:
         u = np.linspace(-1.0, 1.0, n) * np.arcsinh(REACH / CROWDING)
         nodes, density = CROWDING * np.sinh(u), np.cosh(u)
     weights = density * np.exp(-0.5 * nodes**2)
-    return Rule(nodes.astype(np.float32), (weights / weights.sum()).astype(np.float32))
+    return Rule(jnp.asarray(nodes, jnp.float32), jnp.asarray(weights / weights.sum(), jnp.float32))
 
 
-@cache
 def interval_rule(n: int) -> Rule:
     """Return Gauss-Legendre quadrature for integrals from −1 to 1."""
-    return Rule(*(part.astype(np.float32) for part in np.polynomial.legendre.leggauss(n)))
+    nodes, weights = np.polynomial.legendre.leggauss(n)
+    return Rule(jnp.asarray(nodes, jnp.float32), jnp.asarray(weights, jnp.float32))
 
 
 def fixed_point(
@@ -203,7 +201,7 @@ def _error(overlap: Float[Array, ""]) -> Float[Array, ""]:
     return jnp.arccos(jnp.clip(overlap, -1.0, 1.0)) / jnp.pi
 
 
-START = Order(0.1, 0.1, 0.5)
+START = (0.1, 0.1, 0.5)
 
 
 @eqx.filter_jit
@@ -219,7 +217,7 @@ def _first(theory: BinaryPerceptronTheory, load: Float[Array, ""]) -> Prediction
             average(hat, lambda p: (p @ m) ** 2), average(hat, lambda p: p @ m), average(hat, lambda p: p @ m**2)
         )
 
-    order, difference = fixed_point(update, jax.tree.map(jnp.float32, START))
+    order, difference = fixed_point(update, Order(*map(jnp.float32, START)))
     hat = theory.conjugates(order, load)
     return Prediction(_error(average(hat, lambda p: p @ jnp.sign(m)))[None], order, hat, difference)
 
@@ -253,7 +251,7 @@ def _second(
             average(hat, lambda p, b: p @ m**2),
         )
 
-    order, difference = fixed_point(update, jax.tree.map(jnp.float32, START))
+    order, difference = fixed_point(update, Order(*map(jnp.float32, START)))
     hat = theory.conjugates(order, second)
     old, new = average(hat, lambda p, b: p @ jnp.sign(m)), average(hat, lambda p, b: b * (p @ jnp.sign(m)))
     return Prediction(jnp.stack([_error(old), _error(new)]), order, hat, difference)

@@ -20,7 +20,7 @@ noisy examples, told which pattern each is of, or not.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -51,7 +51,7 @@ class Recall(NamedTuple):
 class Learning(NamedTuple):
     """Patterns learned from noisy examples."""
 
-    form: str
+    form: Literal["supervised", "unsupervised"]
 
 
 def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
@@ -140,7 +140,8 @@ def across(lives: Mapping[str, xr.Dataset]) -> dict[str, dict[str, xr.DataArray]
     told, untold = (lives[arm].recalled for arm in ("supervised", "unsupervised"))
     learned = dataset_entropy(lives["supervised"].attrs["quality"], lives["supervised"].examples) <= 1
     gap = abs((told - untold).where(learned).mean("exam")).max("dilution")
-    factor = abs(np.log(crossing(told, lives["supervised"]) / crossing(untold, lives["unsupervised"]))).max("dilution")
+    ratio = crossing(told, lives["supervised"]) / crossing(untold, lives["unsupervised"])
+    factor = xr.apply_ufunc(lambda r: abs(np.log(r)), ratio).max("dilution")
     values["teacher"] = {"recall_gap": gap, "threshold_gap": factor}
     values["tolerance"] = {"recall_gap": nothing + 0.05, "threshold_gap": nothing + np.log(1.3)}
     return values

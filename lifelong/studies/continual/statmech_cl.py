@@ -104,7 +104,7 @@ def student(world: TeacherStudent, memory: Memory, settings: Settings) -> Gradie
 
 def adam(first: float, second: float, steps: int) -> optax.GradientTransformation:
     """Return Adam with decoupled weight decay, and a learning rate of its own in the first so many steps."""
-    return optax.adamw(lambda count: jnp.where(count < steps, first, second), weight_decay=1e-3)
+    return optax.adamw(lambda count: jnp.where(jnp.asarray(count) < steps, first, second), weight_decay=1e-3)
 
 
 def network(how: Network, settings: Settings, **options) -> xr.Dataset:
