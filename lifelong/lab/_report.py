@@ -20,7 +20,19 @@ from ._catalogue import FAMILIES, bibtex
 from ._figures import Panel
 from ._runner import Run
 from ._verdict import Outcome, Verdict
-from ._words import ArmRow, Unit, arm_rows, claimed_unit, effect_facts, plain, ranges, refutation, spoken, units
+from ._words import (
+    UNMEASURED,
+    ArmRow,
+    Unit,
+    arm_rows,
+    claimed_unit,
+    effect_facts,
+    plain,
+    ranges,
+    refutation,
+    spoken,
+    units,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -80,7 +92,7 @@ def remarks(run: Run) -> list[str]:
     found: dict[str, list[str]] = {}
     for row in arm_rows(run):
         for name, one in zip(units(run), row.estimates, strict=True):
-            if one.reason:
+            if one.reason and one.reason != UNMEASURED:
                 found.setdefault(f"{row.name}: {{}} {one.reason}", []).append(spoken(name))
     return [sentence.format(", ".join(names)) for sentence, names in found.items()]
 

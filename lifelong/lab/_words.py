@@ -22,6 +22,8 @@ SHARES = ("accuracy", "forgetting", "transfer", "stability_gap")
 
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
+UNMEASURED = "not measured on this arm"
+
 DERIVED = Arm("variant", "computed from other arms")
 
 
@@ -130,7 +132,7 @@ class Estimate:
 def estimate(values: Float[np.ndarray, " seeds"] | None, unit: Unit, diverged: int = 0, why: str = "") -> Estimate:
     """Return mean and interval of one value per seed; values that are not finite are named, not hidden."""
     if values is None:
-        return Estimate("", "", "not measured on this arm")
+        return Estimate("", "", UNMEASURED)
     finite = values[np.isfinite(values)]
     lost = len(values) - len(finite)
     fate = "diverged" if diverged else "are undefined"

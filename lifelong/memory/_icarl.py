@@ -17,13 +17,14 @@ from lifelong.worlds import Batch, Pages
 from ._base import Loss, Memory
 from ._buffer import Buffer, empty_buffer, like_held, put_in, sample, write
 from ._prototypes import check_features, features_of, herd, means_held, nearest_mean
+from ._shares import runs
 
 Form = Literal["binary", "softened", "learner"]
 """What iCaRL descends, see `ICaRL`."""
 
 
 class ICaRLState(NamedTuple):
-    """What iCaRL keeps: exemplars with their place in the herding order, the old model's arrays, the tasks finished.
+    """What iCaRL keeps: exemplars class by class in herding order, the old model's arrays, the tasks finished.
 
     `met_of` of the store counts the training examples reviewed, so it also tells which classes are old.
     """
@@ -98,7 +99,7 @@ class ICaRL(Memory):
             raise BadInput(f"room is reserved for {outputs} (all) … {self.capacity} classes, not for {self.classes}")
         if self.capacity < outputs:
             raise BadInput(f"{self.capacity} exemplars are fewer than one for each of {outputs} classes; keep more")
-        store = empty_buffer(like, self.capacity, outputs, jnp.zeros(1, jnp.int32))
+        store = empty_buffer(like, self.capacity, outputs)
         return ICaRLState(store, eqx.filter(model, eqx.is_array), jnp.int32(0))
 
     def recall(self, m: ICaRLState, *, key: PRNGKeyArray) -> Batch:
@@ -160,7 +161,7 @@ class ICaRL(Memory):
         def put(i: Array, store: Buffer) -> Buffer:
             page = review.page(i)
             slots = jnp.where(places[i] < quota, starts[page.y] + places[i], self.capacity)
-            return write(store, slots, like_held(page, store), places[i])
+            return write(store, slots, like_held(page, store), None)
 
         store = jax.lax.fori_loop(0, review.count, put, store)
         return model, ICaRLState(store, eqx.filter(model, eqx.is_array), m.finished + 1)
@@ -184,16 +185,15 @@ def _make_room(
 ) -> tuple[Buffer, Int[Array, " outputs"]]:
     """Move exemplars so that every class has its new quota in slots of its own; return where each class starts.
 
-    Classes with fresh examples give up what they held.
+    Classes with fresh examples give up what they held; the others keep their first, in herding order.
     """
-    capacity, outputs = len(store), len(fresh)
-    held, place = store.examples, store.extra
+    capacity, outputs, held = len(store), len(fresh), store.examples
     taken = jnp.arange(capacity) < store.filled
     had = jnp.zeros(outputs, jnp.int32).at[held.y].add(taken.astype(jnp.int32))
     size = jnp.minimum(jnp.where(fresh > 0, fresh, had), quota)
-    starts = jnp.cumsum(size) - size
+    starts, place = jnp.cumsum(size) - size, runs(held.y, store.filled).place
     stays = taken & (fresh[held.y] == 0) & (place < quota)
     slots = jnp.where(stays, starts[held.y] + place, capacity)
     weighed = Batch(held.x, held.y, held.task, taken.astype(jnp.float32), held.allowed)
     store = eqx.tree_at(lambda b: b.filled, store, size.sum())
-    return write(store, slots, weighed, place), starts
+    return write(store, slots, weighed, None), starts

@@ -175,7 +175,7 @@ class Replay(Memory):
     ) -> tuple[PyTree, ReplayState]:
         """Count the finished task, and give it its share of the buffer where the policy is 'by_task'."""
         if self.policy == "by_task":
-            buffer = set_aside(m.buffer, review, m.finished, self.tasks, lambda page: self._stored(model, page))
+            buffer = set_aside(m.buffer, review, self.tasks, lambda page: self._stored(model, page))
             m = m._replace(buffer=buffer, recalled=self._draw(buffer, key))
         return model, m._replace(finished=m.finished + 1)
 

@@ -9,7 +9,7 @@ import pytest
 from lifelong.errors import BadInput, Mismatch
 from lifelong.feedback import CrossEntropy
 from lifelong.memory import Replay, Step
-from lifelong.memory._buffer import empty_buffer
+from lifelong.memory._buffer import empty_buffer, purged
 from lifelong.memory._shares import set_aside
 from lifelong.nets import MLP
 from lifelong.worlds import Batch, Pages
@@ -41,14 +41,14 @@ def counted(task, n):
 
 
 @eqx.filter_jit
-def ended(buffer, pages, finished, tasks):
-    return set_aside(buffer, pages, finished, tasks, lambda page: 2 * page.x[:, 0])
+def ended(buffer, pages, tasks):
+    return set_aside(buffer, pages, tasks, lambda page: 2 * page.x[:, 0])
 
 
 def after(ends, tasks=None, rows=20):
     buffer = empty_buffer(review(0).page(0), CAPACITY, 2, jnp.zeros(1))
     for task in range(ends):
-        buffer = ended(buffer, review(task, rows), jnp.int32(task), tasks)
+        buffer = ended(buffer, review(task, rows), tasks)
     return buffer
 
 
@@ -69,13 +69,21 @@ def test_all_tasks_have_equal_shares_and_old_ones_keep_their_first(ends):
 
 @pytest.mark.parametrize("ends", [1, 2, 3, 4])
 def test_reserved_shares_stay_and_beyond_the_last_the_oldest_gives_way(ends):
-    tasks = [0, 1, 2][:ends] if ends < 4 else [3, 1, 2]
+    tasks = range(max(0, ends - 3), ends)
     assert held(after(ends, tasks=3)) == [number for task in tasks for number in counted(task, 4)]
 
 
-def test_a_task_smaller_than_its_share_has_its_examples_several_times():
-    assert held(after(1, rows=4)) == [0, 1, 2, 3] * 3
-    assert held(after(2, tasks=2, rows=4)) == [0, 1, 2, 3, 0, 1, 100, 101, 102, 103, 100, 101]
+def test_a_task_smaller_than_its_share_leaves_room():
+    assert held(after(1, rows=4)) == [0, 1, 2, 3]
+    assert held(after(3, tasks=2, rows=4)) == [100, 101, 102, 103, 200, 201, 202, 203]
+    assert held(ended(after(1, rows=4), review(1), None)) == [0, 1, 2, 3, *counted(1, 6)]
+
+
+def test_what_was_unlearned_leaves_its_room_to_the_tasks_that_follow():
+    """Of three tasks one goes, and half of another's share: the next is the third of those still held."""
+    released = purged(after(3), lambda batch: (batch.task == 1) | (batch.x[:, 0] == 201) | (batch.x[:, 0] == 203))
+    assert held(released) == [*counted(0, 4), 200, 202]
+    assert held(ended(released, review(3), None)) == [*counted(0, 4), 200, 202, *counted(3, 4)]
 
 
 OUTPUTS = 3
