@@ -37,7 +37,7 @@ RATES = Grid("learner.optimizer.numbers.learning_rate", (5e-4, 1e-3, 3e-3, 1e-2)
 VIEWS = RandomViews(shift=2.0, flip=0.5, crop=0.8)
 
 
-def onpro(settings: Settings, **changes: Number) -> Memory:
+def onpro(settings: Settings, **changes: float) -> Memory:
     """Return OnPro, or an arm of it that differs in numbers."""
     return OnPro(settings.buffer, settings.rehearsed, VIEWS, **changes)
 
