@@ -46,6 +46,7 @@ from ._statistics import interquartile_mean as interquartile_mean
 from ._statistics import mean_interval as mean_interval
 from ._statistics import paired_effect as paired_effect
 from ._statistics import sign_flip as sign_flip
+from ._traces import Traces as Traces
 from ._transfer import average_accuracy as average_accuracy
 from ._transfer import average_incremental_accuracy as average_incremental_accuracy
 from ._transfer import backward_transfer as backward_transfer

@@ -48,4 +48,5 @@ from ._unlearning import RandomLabels as RandomLabels
 from ._unlearning import Retrain as Retrain
 from ._unlearning import SimNPO as SimNPO
 from ._unlearning import Unlearner as Unlearner
+from ._unlearning import losses as losses
 from ._walk import RWalk as RWalk

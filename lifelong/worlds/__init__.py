@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._account import Account as Account
+    from ._account import Fate as Fate
     from ._batch import Batch as Batch
     from ._batch import Lesson as Lesson
     from ._batch import Mixture as Mixture
@@ -16,7 +18,14 @@ if TYPE_CHECKING:
     from ._passes import Passes as Passes
     from ._patterns import Patterns as Patterns
     from ._patterns import dataset_entropy as dataset_entropy
+    from ._practice import UNGRADED as UNGRADED
+    from ._practice import PracticeLog as PracticeLog
+    from ._practice import Vocabulary as Vocabulary
+    from ._practice_reader import practice_log as practice_log
     from ._requests import read_requests as read_requests
+    from ._sequences import Sequences as Sequences
+    from ._sequences import buckets as buckets
+    from ._sequences import sequences as sequences
     from ._shortcut import Shortcut as Shortcut
     from ._shuffle import shuffled as shuffled
     from ._sources import Dataset as Dataset
@@ -34,7 +43,11 @@ if TYPE_CHECKING:
     from ._world import World as World
 
 _HOMES = {
+    "_account": ("Account", "Fate"),
     "_batch": ("Batch", "Lesson", "Mixture", "empty_batch"),
+    "_practice": ("UNGRADED", "PracticeLog", "Vocabulary"),
+    "_practice_reader": ("practice_log",),
+    "_sequences": ("Sequences", "buckets", "sequences"),
     "_shortcut": ("Shortcut",),
     "_corruption": ("Corruption",),
     "_embedded": ("Embedded",),

@@ -1,0 +1,34 @@
+"""What a learner knows, traced from its practice: models, their marks, and what to practise next."""
+
+from ._bkt import BKT as BKT
+from ._factors import AFM as AFM
+from ._factors import DAS3H as DAS3H
+from ._factors import PFA as PFA
+from ._factors import BestLR as BestLR
+from ._half_life import HalfLife as HalfLife
+from ._horizon import OpenLoop as OpenLoop
+from ._horizon import open_loop as open_loop
+from ._horizon import retention as retention
+from ._individual import IndividualBKT as IndividualBKT
+from ._irt import Rasch as Rasch
+from ._irt import TwoParameterIRT as TwoParameterIRT
+from ._logistic import Logistic as Logistic
+from ._marks import Marks as Marks
+from ._marks import Reliability as Reliability
+from ._marks import auc as auc
+from ._marks import mark as mark
+from ._marks import marks_of as marks_of
+from ._marks import reliability as reliability
+from ._probes import Probes as Probes
+from ._probes import probes as probes
+from ._rates import SkillRates as SkillRates
+from ._recommend import Advice as Advice
+from ._simulated import schedule as schedule
+from ._simulated import simulate as simulate
+from ._tracer import DoubtfulFit as DoubtfulFit
+from ._tracer import Tracer as Tracer
+from ._tracer import lane_of as lane_of
+from ._validation import Control as Control
+from ._validation import Validation as Validation
+from ._validation import control as control
+from ._validation import cross_validate as cross_validate

@@ -1,0 +1,144 @@
+"""Examining tracers on students they were not fitted to, with a control that nobody can pass by leakage."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, PyTree
+
+from lifelong.errors import BadInput
+from lifelong.worlds import PracticeLog
+
+from .._statistics import Interval, mean_interval
+from ._marks import Marks, mark
+from ._tracer import Tracer, lane_of
+
+MEASURES = tuple(field.name for field in fields(Marks) if field.name != "attempts")
+
+CHANCE_BAND = 3.3
+"""Standard errors within which the AUC on coin flips counts as ½: one fair evaluation in a thousand falls outside."""
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Predictions for held-out students: `p` [rows] of `log`, made by the fit of every other fold.
+
+    `fold` [students] is the fold in which each student was held out, −1 for all where there was only one student: then
+    predictions are those of the fit on that student. `lanes` are the parameters of every fold.
+    """
+
+    tracer: Tracer
+    log: PracticeLog
+    fold: Int[np.ndarray, " students"]
+    lanes: PyTree
+    p: Float[np.ndarray, " rows"]
+
+    def held_out(self, predict: Callable[[PyTree], Float[np.ndarray, " rows"]]) -> Float[np.ndarray, " rows"]:
+        """Return what `predict` says of every row, with the parameters of the fold in which its student was held out."""
+        return _held_out(predict, self.lanes, self.fold, self.log)
+
+    def marks(self, rows: Bool[np.ndarray, " rows"] | None = None) -> Marks:
+        """Return the marks over all graded rows, or those of them that are marked."""
+        return mark(self.p, self.log, rows)
+
+    def intervals(self) -> dict[str, Interval | None]:
+        """Return a 95 % interval of every measure over folds; None where folds are too few or one is undefined."""
+        return intervals(self.p, self.log, self.fold)
+
+
+def cross_validate(tracer: Tracer, log: PracticeLog, *, folds: int = 5, seed: int = 0) -> Validation:
+    """Fit a tracer to all students and to all but each fold of them, in one program, and predict every fold.
+
+    The tracer is fitted to all of them afterwards, as by `fit`, but without a warning. Students are dealt to folds at
+    random, the largest histories first, so that folds are of nearly equal size. Raises BadInput for fewer than two
+    folds, and where the tracer cannot be fitted to the log.
+    """
+    if folds < 2:
+        raise BadInput(f"{folds} folds: at least 2 are needed, to hold students out")
+    tracer.check(log)
+    fold = _deal(log, folds, seed)
+    weights = np.stack([fold != f for f in range(fold.max() + 1)] + [np.ones(len(fold))]).astype(np.float32)
+    lanes = tracer.learn(log, weights, seed=seed)
+    tracer.parameters, tracer.vocabulary = lane_of(lanes, -1), log.vocabulary
+    p = _held_out(lambda parameters: tracer.answer(parameters, log), lanes, fold, log)
+    return Validation(tracer, log, fold, lanes, p)
+
+
+def _deal(log: PracticeLog, folds: int, seed: int) -> Int[np.ndarray, " students"]:
+    """Return the fold of every student, −1 where there is only one."""
+    sizes = np.diff(log.starts)
+    folds = min(folds, int(np.count_nonzero(sizes)))
+    if folds < 2:
+        return np.full(len(sizes), -1)
+    chance = np.random.default_rng(seed).permutation(len(sizes))
+    order = np.lexsort((chance, -sizes))
+    fold = np.empty(len(sizes), np.int64)
+    there_and_back = np.concatenate([np.arange(folds), np.arange(folds)[::-1]])
+    fold[order] = there_and_back[np.arange(len(sizes)) % (2 * folds)]
+    return fold
+
+
+def _held_out(
+    predict: Callable[[PyTree], Float[np.ndarray, " rows"]], lanes: PyTree, fold: np.ndarray, log: PracticeLog
+) -> Float[np.ndarray, " rows"]:
+    p = np.empty(len(log))
+    for f in np.unique(fold):
+        rows = (fold == f)[log.student]
+        p[rows] = np.asarray(predict(lane_of(lanes, int(f))))[rows]
+    return p
+
+
+def intervals(
+    p: Float[np.ndarray, " rows"], log: PracticeLog, fold: Int[np.ndarray, " students"]
+) -> dict[str, Interval | None]:
+    """Return the 95 % interval of every measure, from its values in the folds."""
+    graded = [(fold == f)[log.student] & log.graded for f in np.unique(fold)]
+    by_fold = [mark(p, log, rows) for rows in graded if rows.any()]
+    values: dict[str, Any] = {name: np.array([getattr(one, name) for one in by_fold]) for name in MEASURES}
+    usable = {name: len(v) > 1 and bool(np.isfinite(v).all()) for name, v in values.items()}
+    return {name: mean_interval(v) if usable[name] else None for name, v in values.items()}
+
+
+@dataclass(frozen=True)
+class Control:
+    """What a fair evaluation must show: AUC ½ on coin flips, and predictions that no own or later answer moves.
+
+    `auc` is that on coin flips, for held-out students, and `band` how far from ½ chance may take it; `moved` is the
+    largest change of a prediction when its own outcome or later ones are turned around.
+    """
+
+    auc: float
+    band: float
+    moved: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether both hold; an AUC that is not defined shows nothing either way."""
+        return not abs(self.auc - 0.5) > self.band and self.moved < 1e-5
+
+
+def control(tracer: Tracer, log: PracticeLog, *, folds: int = 5, seed: int = 0) -> Control:
+    """Examine a tracer like `cross_validate`, on the same log with coin flips for answers; the tracer stays as it is."""
+    kept = tracer.parameters, tracer.vocabulary
+    tossed = log.coin_flips(seed)
+    validation = cross_validate(tracer, tossed, folds=folds, seed=seed)
+    marks = validation.marks()
+    moved = _moved(tracer, tossed, seed)
+    tracer.parameters, tracer.vocabulary = kept
+    right = int(np.sum(tossed.outcome == 1))
+    wrong = int(np.sum(tossed.outcome == 0))
+    band = CHANCE_BAND * np.sqrt((right + wrong + 1) / (12 * max(right * wrong, 1)))
+    return Control(marks.auc, float(band), moved)
+
+
+def _moved(tracer: Tracer, log: PracticeLog, seed: int) -> float:
+    """Return how much predictions move that come no later than the first of the outcomes turned around."""
+    sizes = np.diff(log.starts)
+    first = (np.random.default_rng(seed).random(len(sizes)) * sizes).astype(np.int64)
+    after = log.place >= first[log.student]
+    turned = np.where(after & log.graded, 1 - log.outcome, log.outcome)
+    p = tracer.answer(tracer.parameters, log)
+    other = tracer.answer(tracer.parameters, log.with_outcomes(turned))
+    early = log.place <= first[log.student]
+    return float(np.abs(p - other)[early].max(initial=0.0))

@@ -1,0 +1,173 @@
+"""What every tracer must do, whatever its model."""
+
+import warnings
+
+import jax
+import numpy as np
+import pytest
+from practice import practice
+
+from lifelong.errors import BadInput, UnknownName
+from lifelong.exams import tracing
+from lifelong.exams.tracing import DoubtfulFit, control, cross_validate, lane_of, marks_of
+from lifelong.worlds import PracticeLog
+
+TRACERS = {
+    "rates": tracing.SkillRates(),
+    "bkt": tracing.BKT(restarts=2, forgets=True),
+    "individual": tracing.IndividualBKT(restarts=1, steps=20),
+    "rasch": tracing.Rasch(),
+    "irt": tracing.TwoParameterIRT(),
+    "afm": tracing.AFM(),
+    "pfa": tracing.PFA(),
+    "best-lr": tracing.BestLR(),
+    "das3h": tracing.DAS3H(),
+    "half-life": tracing.HalfLife(),
+}
+
+
+@pytest.fixture(scope="module")
+def log():
+    return practice()
+
+
+@pytest.fixture(scope="module", params=TRACERS)
+def fitted(request, log):
+    """A tracer with three lanes: all students, the even ones, and all again."""
+    tracer = TRACERS[request.param]
+    even = (np.arange(len(log.students)) % 2 == 0).astype(np.float32)
+    lanes = tracer.learn(log, np.stack([np.ones_like(even), even, np.ones_like(even)]), seed=0)
+    tracer.parameters, tracer.vocabulary = lane_of(lanes, 0), log.vocabulary
+    return tracer, lanes
+
+
+def test_predictions_are_probabilities_that_come_from_the_past_alone(fitted, log):
+    tracer, _ = fitted
+    p = tracer.predict_proba(log)
+    assert p.shape == (len(log),) and np.all((p >= 0) & (p <= 1))
+    turned = (log.place >= 11) & log.graded
+    other = tracer.predict_proba(log.with_outcomes(np.where(turned, 1 - log.outcome, log.outcome)))
+    np.testing.assert_array_equal(p[log.place <= 11], other[log.place <= 11])
+    if not isinstance(tracer, tracing.SkillRates):
+        assert np.abs(p - other)[log.place > 11].max() > 0.01
+
+
+def test_students_do_not_see_each_other(fitted, log):
+    tracer, _ = fitted
+    alone = log.only(np.arange(len(log.students)) == 7)
+    np.testing.assert_allclose(tracer.predict_proba(alone), tracer.predict_proba(log)[log.student == 7], atol=1e-6)
+
+
+def test_a_student_of_weight_0_is_not_there(fitted, log):
+    tracer, lanes = fitted
+    odd = np.arange(len(log.students)) % 2 == 1
+    turned = np.where(log.graded & odd[log.student], 1 - log.outcome, log.outcome)
+    even = (~odd).astype(np.float32)
+    again = tracer.learn(log.with_outcomes(turned), np.stack([even, even, even]), seed=0)
+    p, q = (tracer.answer(lane_of(one, 1), log) for one in (lanes, again))
+    np.testing.assert_allclose(p, q, atol=2e-3)
+    assert np.abs(p - tracer.answer(lane_of(lanes, 0), log)).max() > 1e-3
+
+
+def test_lanes_are_fitted_as_if_alone(fitted, log):
+    tracer, lanes = fitted
+    alone = tracer.learn(log, np.ones((1, len(log.students)), np.float32), seed=0)
+    for ours, theirs in zip(jax.tree.leaves(lane_of(lanes, 0)), jax.tree.leaves(lane_of(alone, 0)), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=0.02)
+
+
+def test_mastery_and_advice(fitted, log):
+    tracer, _ = fitted
+    known = tracer.mastery(log)
+    assert known.shape == (len(log.students), 4) and np.all((known >= 0) & (known <= 1))
+    advice = tracer.recommend(log, "s3", 2)
+    gains = [one.gain for one in advice]
+    assert len(advice) == 2 and gains == sorted(gains, reverse=True) and all(one.reason for one in advice)
+    code = log.skills.index(advice[0].skill)
+    assert advice[0].known == pytest.approx(known[log.students.index("s3"), code], abs=1e-5)
+    with pytest.raises(UnknownName, match="student"):
+        tracer.recommend(log, "nobody")
+
+
+def test_new_students_skills_and_items_are_met(fitted, log):
+    tracer, _ = fitted
+    strange = PracticeLog.of(
+        ["x"] * 3, ["k1", ("k9", "k1"), "k9"], [1, 0, -1], item=["i1.0", "j", "j"], time=[0, 9, 20]
+    )
+    p = tracer.predict_proba(strange)
+    assert np.isfinite(p).all() and tracer.mastery(strange).shape == (1, 4)
+
+
+def test_hidden_outcomes_are_not_used(fitted, log):
+    tracer, _ = fitted
+    known = log.place < 8
+    turned = log.with_outcomes(np.where(known | ~log.graded, log.outcome, 1 - log.outcome))
+    np.testing.assert_array_equal(tracer.forecast(log, known), tracer.forecast(turned, known))
+
+
+def test_coin_flips_cannot_be_predicted(fitted, log):
+    tracer, _ = fitted
+    shown = control(tracer, log, folds=2, seed=3)
+    assert shown.passed and shown.moved < 1e-5 and abs(shown.auc - 0.5) < shown.band < 0.1
+
+
+def test_models_that_learn_beat_the_rates(log):
+    marks = {name: cross_validate(TRACERS[name], log, folds=2).marks() for name in ("rates", "best-lr", "rasch", "bkt")}
+    assert all(marks[name].auc > marks["rates"].auc + 0.03 for name in ("best-lr", "rasch", "bkt"))
+
+
+class Peeking(tracing.SkillRates):
+    """A tracer that looks at the answer it is asked for."""
+
+    def answer(self, parameters, log):
+        return np.where(log.outcome == 1, 0.9, 0.2)
+
+
+def test_the_control_finds_a_tracer_that_peeks(log):
+    shown = control(Peeking(), log, folds=2)
+    assert not shown.passed and shown.auc > 0.9 and shown.moved > 0.5
+
+
+def test_a_tracer_must_be_fitted_first_and_needs_grades(log):
+    with pytest.raises(BadInput, match="has not been fitted"):
+        tracing.PFA().predict_proba(log)
+    with pytest.raises(BadInput, match="no graded attempt"):
+        tracing.PFA().fit(log.hide(log.graded))
+    untimed = PracticeLog.of(["a", "b"], ["k", "k"], [1, 0])
+    for tracer in (tracing.DAS3H(), tracing.HalfLife()):
+        with pytest.raises(BadInput, match="no times"):
+            tracer.fit(untimed)
+
+
+@pytest.mark.parametrize("name", ["bkt", "rasch", "best-lr"])
+@pytest.mark.parametrize("outcome", [0, 1])
+def test_one_student_one_skill_one_outcome(name, outcome):
+    log = PracticeLog.of(["a"] * 6, ["k"] * 6, [outcome] * 6)
+    validation = cross_validate(TRACERS[name], log)
+    assert np.all(validation.fold == -1) and np.isfinite(validation.p).all()
+    marks = validation.marks()
+    assert np.isnan(marks.auc) and marks.accuracy > 0.6 and all(v is None for v in validation.intervals().values())
+
+
+def test_degenerate_fits_are_said():
+    random = np.random.default_rng(0)
+    log = PracticeLog.of(np.arange(600) // 6, ["k"] * 600, random.random(600) < 0.8, time=np.arange(600.0))
+    with pytest.warns(DoubtfulFit, match=r"BKT: 1 of 1 skills have guess at its bound 0\.3, so read"):
+        tracing.BKT(restarts=2, guess_at_most=0.3).fit(log)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DoubtfulFit)
+        tracing.SkillRates().fit(log)
+
+
+def test_marks_agree_with_scikit_learn():
+    from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+
+    random = np.random.default_rng(0)
+    p, y = random.random(500).round(2) * 0.98 + 0.01, (random.random(500) < 0.6).astype(float)
+    marks = marks_of(p, y)
+    assert marks.auc == pytest.approx(roc_auc_score(y, p)) and marks.brier == pytest.approx(brier_score_loss(y, p))
+    assert marks.log_likelihood == pytest.approx(-log_loss(y, p))
+    honest = random.random(200_000)
+    assert marks_of(honest, (random.random(200_000) < honest).astype(float)).calibration_error < 0.005
+    with pytest.raises(BadInput, match="1 of 2 predictions are no probabilities"):
+        marks_of(np.array([0.5, 1.5]), np.array([0.0, 1.0]))
