@@ -189,11 +189,11 @@ class OnPro(Memory):
         plain = jnp.where(known.sum() > 1, jnp.floor(self.batch * (1 - self.pairs)), self.batch)
         partner = (place + 1) % jnp.maximum(jnp.minimum(plain, seen.weight.sum()), 1).astype(jnp.int32)
         y_a, y_b = draw_pairs(*pair_probabilities(prototypes, known, self.focus), uniform[1])
-        a, b = (draw_of_class(buffer, y, w) for y, w in zip((y_a, y_b), words[2:4], strict=True))
+        a, b = draw_of_class(buffer, y_a, words[2]), draw_of_class(buffer, y_b, words[3])
         chance = jnp.where(uniform[4] < self.mixing, uniform[5], 0.0)
         neighbours = mix(seen, jax.tree.map(lambda leaf: leaf[partner], seen), WIDEST * chance)
         paired = mix(a, b, jnp.interp(chance, jnp.linspace(0, 1, len(self.shares)), self.shares))
-        return seen, jax.tree.map(lambda a, b: jnp.where(_as(place < plain, a), a, b), neighbours, paired)
+        return seen, jax.tree.map(lambda n, p: jnp.where(_as(place < plain, n), n, p), neighbours, paired)
 
     def consolidate(
         self, m: OnProState, model: PyTree, review: Pages, loss: Loss, *, key: PRNGKeyArray

@@ -5,7 +5,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt
 
 from lifelong.errors import BadInput, Mismatch
@@ -14,10 +13,6 @@ from ._batch import Batch, Lesson, Mixture
 from ._shuffle import _mix
 from ._stream import Split
 from ._world import Pages, World
-
-
-def _leaf(value: float) -> Array:
-    return jnp.asarray(value, jnp.float32)
 
 
 class Shortcut(World):
@@ -53,9 +48,10 @@ class Shortcut(World):
             )
         if not 1 <= side <= min(world.x.shape[1:3]):
             raise BadInput(f"a mark of {side} pixels a side does not fit into images of {world.x.shape[1:3]}")
-        if not isinstance(strength, Tracer) and not (0 <= strength <= 1 and 0 <= agreement <= 1):
+        if not (0 <= strength <= 1 and 0 <= agreement <= 1):
             raise BadInput(f"strength and agreement must lie in 0 … 1: {strength} and {agreement}")
-        self.world, self.strength, self.agreement = world, _leaf(strength), _leaf(agreement)
+        self.world = world
+        self.strength, self.agreement = jnp.float32(strength), jnp.float32(agreement)
         self.tasks, self.outputs = world.tasks, world.outputs
         self.marks, self.seed = jnp.zeros((world.outputs, side, side)), jnp.uint32(0)
 

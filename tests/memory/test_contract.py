@@ -57,7 +57,6 @@ FAMILIES = {
         "er by task": Replay(8, 3, policy="greedy", mix="by_task"),
         "er in shares": Replay(8, BATCH, logits=0.5, policy="by_task", mix="blend"),
         "mir": MIR(8, 2, 5),
-        "onpro": OnPro(8, 4, Still()),
     },
     "perturbations": {
         "nothing": Nothing(),
@@ -109,7 +108,11 @@ class Sheets(Pages):
 
 
 def net(key):
-    return Projected(Recipe(MLP, inputs=3, outputs=OUTPUTS, width=4, depth=1, activation=jnp.tanh), width=2, key=key)
+    return MLP(inputs=3, outputs=OUTPUTS, width=4, depth=1, activation=jnp.tanh, key=key)
+
+
+def projecting_net(key):
+    return Projected(net, width=2, key=key)
 
 
 def writing_net(key):
@@ -192,7 +195,16 @@ def test_what_is_written_by_a_hypernetwork_is_kept_in_any_company():
     assert grown.memory[0].finished.any(1).all() and company.consolidates
 
 
-HOLDING = ["er", "der++", "er by task", "nearest mean of a buffer", "icarl", "gdumb", "agem", "gem"]
+def test_prototypes_keep_apart_in_any_company():
+    company = chain(OnPro(8, 4, Still()), Replay(8, 3, logits=0.5), OnPro(8, 4, Still(), mixing=1.0))
+    lived = eqx.filter_vmap(lambda key: live(company, key, *DATA, net=projecting_net))
+    born, grown, answers = eqx.filter_jit(lived)(KEYS)
+    assert jax.tree.structure(born) == jax.tree.structure(grown)
+    assert all(np.isfinite(leaf).all() for leaf in numbers_in((grown.model, grown.memory, answers)))
+    assert all((a != b).any() for a, b in zip(numbers_in(born.model), numbers_in(grown.model), strict=True))
+
+
+HOLDING = ["er", "mir", "der++", "er by task", "nearest mean of a buffer", "icarl", "gdumb", "agem", "gem"]
 
 
 @pytest.mark.parametrize("name", HOLDING)

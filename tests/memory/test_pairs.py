@@ -89,6 +89,6 @@ def test_the_loss_of_a_mixture_is_that_of_both_labels_in_their_shares():
     found = CrossEntropy()(net, mixed.as_batch(), key=jax.random.key(0))[0]
     np.testing.assert_allclose(found, np.delete(each, 2).mean(), rtol=1e-5)
     plain = mix(a, a, jnp.zeros(6)).as_batch()
-    p = np.asarray(jax.nn.softmax(jax.vmap(net)(a.x)), np.float64)
+    p = softmax(np.asarray(jax.vmap(net)(a.x), np.float64), axis=1)
     whole = log_loss(a.y, p, labels=range(OUTPUTS), sample_weight=a.weight)
     np.testing.assert_allclose(CrossEntropy()(net, plain, key=jax.random.key(0))[0], whole, rtol=1e-5)
