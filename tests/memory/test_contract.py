@@ -24,8 +24,10 @@ from lifelong.memory import (
     NearestMean,
     Nothing,
     OnlineEWC,
+    PosteriorAnchor,
     Replay,
     RWalk,
+    SetReplay,
     Step,
     chain,
     random_perturbation,
@@ -46,6 +48,7 @@ FAMILIES = {
         "er by task": Replay(8, 3, policy="greedy", mix="by_task"),
         "er in shares": Replay(8, BATCH, logits=0.5, policy="by_task", mix="blend"),
         "mir": MIR(8, 2, 5),
+        "er of whole tasks": SetReplay(8, 3),
     },
     "perturbations": {
         "nothing": Nothing(),
@@ -57,6 +60,7 @@ FAMILIES = {
     "prototypes": {
         "nearest mean": NearestMean(),
         "nearest mean of a buffer": NearestMean(8),
+        "prototypes": NearestMean(unit=False),
         "icarl": ICaRL(8, 3),
         "icarl with the learner's loss": ICaRL(8, 3, temperature=2.0, form="learner", classes=OUTPUTS),
         "gdumb": GDumb(8, 3, passes=2),
@@ -70,6 +74,8 @@ FAMILIES = {
         "mas of pages": MAS(0.1, of="page"),
         "si, signed": SI(0.1, signed=True),
         "rwalk": RWalk(0.1),
+        "posterior": PosteriorAnchor(0.1),
+        "posterior of the step before": PosteriorAnchor(0.1, "step", "mean"),
     },
     "generators": {
         "generative replay": GenerativeReplay(DREAMS, batch=3),

@@ -156,7 +156,7 @@ def matched(front: xr.Dataset, wanted: xr.DataArray) -> xr.DataArray:
 FRONT = (0.1, 0.3, 1.0, 3.0)
 BAYES = PosteriorAnchor()
 BLIND = PosteriorAnchor(pull="mean")
-EWC_STRENGTHS = Grid(STRENGTH, (1e3, 1e4, 1e5, 1e6))
+EWC_STRENGTHS = Grid(STRENGTH, (1e4, 1e5, 1e6, 1e7))
 FIELDS = Network("fields", BAYES, Recipe(optax.adam, learning_rate=0.01, b2=0.99))
 STRAIGHT = Network("straight", Nothing(), Recipe(metaplastic, learning_rate=0.005, metaplasticity=1.35))
 PLASTICITY = "learner.optimizer.numbers.metaplasticity"
