@@ -79,7 +79,9 @@ class Life:
     def after_tasks(self, name: str) -> np.ndarray:
         """Return one exam result at the ends of tasks only; raise `BadInput` where the teacher announced none."""
         if not len(self.ends):
-            raise BadInput("this life had no announced ends of tasks, so there is no task matrix; read `exams` instead")
+            raise BadInput(
+                "this life had no announced ends of tasks with an exam, so it has no task matrix; read `exams` instead"
+            )
         places = np.searchsorted(self.exam_steps, self.ends)
         return np.take(self._exam(name), places, axis=len(self.dims))
 

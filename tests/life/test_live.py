@@ -85,6 +85,14 @@ def test_exams_are_sat_at_the_start_the_ends_of_tasks_and_on_request(tiny):
     np.testing.assert_array_equal(often.matrix, quiet_life(remembering(), world(tiny), seeds=16).matrix)
 
 
+def test_where_exams_at_the_ends_are_not_asked_for_life_goes_on_as_with_them(tiny):
+    few = quiet_life(remembering(), world(tiny), seeds=16, at_ends=False)
+    assert few.exam_steps.tolist() == [0, STEPS] and not len(few.ends)
+    np.testing.assert_array_equal(few.final, quiet_life(remembering(), world(tiny), seeds=16).final)
+    with pytest.raises(BadInput, match="read `exams` instead"):
+        _ = few.matrix
+
+
 def test_fine_tuning_forgets_replay_remembers_and_joint_is_best(tiny):
     forgets = quiet_life(learner(), world(tiny), seeds=16).final
     remembers = quiet_life(learner(Replay(60, 10)), world(tiny), seeds=16).final

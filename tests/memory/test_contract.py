@@ -26,8 +26,10 @@ from lifelong.memory import (
     OnlineEWC,
     OnPro,
     OutputPreservation,
+    PosteriorAnchor,
     Replay,
     RWalk,
+    SetReplay,
     Step,
     chain,
     random_perturbation,
@@ -57,6 +59,7 @@ FAMILIES = {
         "er by task": Replay(8, 3, policy="greedy", mix="by_task"),
         "er in shares": Replay(8, BATCH, logits=0.5, policy="by_task", mix="blend"),
         "mir": MIR(8, 2, 5),
+        "er of whole tasks": SetReplay(8, 3),
     },
     "perturbations": {
         "nothing": Nothing(),
@@ -68,6 +71,7 @@ FAMILIES = {
     "prototypes": {
         "nearest mean": NearestMean(),
         "nearest mean of a buffer": NearestMean(8),
+        "prototypes": NearestMean(unit=False),
         "icarl": ICaRL(8, 3),
         "icarl with the learner's loss": ICaRL(8, 3, temperature=2.0, form="learner", classes=OUTPUTS),
         "icarl among the batch": ICaRL(8, BATCH, temperature=2.0, form="softened", mix="among"),
@@ -82,6 +86,8 @@ FAMILIES = {
         "mas of pages": MAS(0.1, of="page"),
         "si, signed": SI(0.1, signed=True),
         "rwalk": RWalk(0.1),
+        "posterior": PosteriorAnchor(0.1),
+        "posterior of the step before": PosteriorAnchor(0.1, "step", "mean"),
     },
     "generators": {
         "generative replay": GenerativeReplay(DREAMS, batch=3),

@@ -68,7 +68,7 @@ def recall(how: Recall, patterns: int, settings: Settings, **options) -> xr.Data
     learner = HebbianLearner(temperature=how.temperature, sweeps=settings.sweeps)
     options = {**options, "sweep": {DILUTION: how.dilutions}, "checkpoint": None}
     life = live(learner, world, OneByOne(patterns, 1), Mattis(), steps=patterns, at_ends=False, **options)
-    raw = labelled(life.to_xarray().isel(exam=[-1]).drop_dims("step"), patterns)
+    raw = labelled(life.to_xarray().isel(exam=-1, drop=True).drop_dims("step"), patterns)
     return raw.assign_attrs(features=settings.features)
 
 
@@ -93,13 +93,13 @@ def labelled(raw: xr.Dataset, patterns: int) -> xr.Dataset:
 
 def recalled(life: xr.Dataset) -> xr.DataArray:
     """Return how much of each cued pattern is recalled at the end, on average over all that was swept."""
-    last = life.recalled.isel(exam=-1)
+    last = life.recalled.isel(exam=-1) if "exam" in life.dims else life.recalled
     return last.mean([dim for dim in last.dims if dim != "seed"])
 
 
 def amplitudes(life: xr.Dataset, patterns: int, dilution: float) -> np.ndarray:
     """Return sorted amplitudes, averaged over cues, of shape [seed, patterns]."""
-    chosen = life.overlap.sel(patterns=patterns, dilution=dilution).isel(exam=-1)
+    chosen = life.overlap.sel(patterns=patterns, dilution=dilution)
     chosen = chosen.isel(task=slice(patterns), pattern=slice(patterns)).transpose("seed", "task", "pattern")
     return -np.sort(-abs(chosen.values), axis=-1).mean(1)
 
