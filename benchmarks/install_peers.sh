@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Install the libraries that lifelong is measured against, each in an environment of its own: .peers/avalanche.
+# Install the libraries that lifelong is measured against, each in an environment of its own: .peers/avalanche and
+# .peers/pybkt.
 #
 #   benchmarks/install_peers.sh [PYTHON]      PYTHON (3.11 unless given) makes the environment
 #
@@ -9,18 +10,22 @@ set -euo pipefail
 
 python=${1:-python3.11}
 root=$(cd "$(dirname "$0")/.." && pwd)
-home=$root/.peers/avalanche
 
 say() { printf '==> %s\n' "$*"; }
 
-if [ -x "$home/bin/python" ]; then
-    say "environment: $home (already there)"
-else
-    say "environment: $home"
-    "$python" -m venv "$home"
-fi
+# enter NAME: make the environment .peers/NAME unless it is there; $home and $pip are its own from here on.
+enter() {
+    home=$root/.peers/$1
+    if [ -x "$home/bin/python" ]; then
+        say "environment: $home (already there)"
+    else
+        say "environment: $home"
+        "$python" -m venv "$home"
+    fi
+    pip=("$home/bin/python" -m pip --disable-pip-version-check install --quiet)
+}
 
-pip=("$home/bin/python" -m pip --disable-pip-version-check install --quiet)
+enter avalanche
 
 say "torch 2.13.0"
 "${pip[@]}" torch==2.13.0
@@ -50,3 +55,12 @@ import torch
 
 print(f"    avalanche {avalanche.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads")
 PYTHON
+
+enter pybkt
+
+# pyBKT 1.4.3 was written for these; newer ones break it.
+say "pyBKT 1.4.3, with numpy 1, pandas 2 and scikit-learn 1.5"
+"${pip[@]}" pyBKT==1.4.3 'numpy<2' 'pandas<3' 'scikit-learn<1.6'
+
+say "checking that it imports"
+"$home/bin/python" -c 'import pyBKT.models; from importlib.metadata import version; print("    pyBKT", version("pyBKT"))'

@@ -29,6 +29,7 @@ COMMANDS = {
     "export": "_export.Export",
     "cite": "_catalogue.Cite",
     "anchors": "_anchors.Anchors",
+    "trace": "_tracing.Trace",
     "data": "_data.Data",
     "doctor": "_doctor.Doctor",
 }

@@ -12,6 +12,9 @@ from ._exam import Exam as Exam
 from ._exam import Several as Several
 from ._exam import several as several
 from ._flatness import Flatness as Flatness
+from ._four_way import FourWay as FourWay
+from ._four_way import Shares as Shares
+from ._four_way import four_way as four_way
 from ._generalization import GeneralizationError as GeneralizationError
 from ._lifelong_metrics import Assessment as Assessment
 from ._lifelong_metrics import assess as assess

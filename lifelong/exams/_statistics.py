@@ -24,11 +24,11 @@ Alternative = Literal["greater", "less", "two-sided"]
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval for a mean, and its method: 'bca', 't', or 'constant' where all values agree."""
+    """A confidence interval and its method: 'bca', 't', 'percentile' (of a bootstrap), or 'constant' where all values agree."""
 
     low: float
     high: float
-    method: Literal["bca", "t", "constant"]
+    method: Literal["bca", "t", "percentile", "constant"]
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def report(run: Run, path: str | Path | None = None) -> Path:
 
 def as_html(run: Run) -> str:
     """Return the report as the text of an HTML page."""
-    return _templates().render_template("study.html", **_content(run))
+    return templates().render_template("study.html", **_content(run))
 
 
 def as_table(run: Run) -> "Table":
@@ -284,8 +284,8 @@ def _capital(words: str) -> str:
 
 
 @cache
-def _templates() -> Environment:
-    page = (files("lifelong.lab") / "templates" / "study.html").read_text(encoding="utf-8")
-    return Environment(
-        templates={"study.html": page}, trim_blocks=True, lstrip_blocks=True, undefined_behavior="strict"
-    )
+def templates() -> Environment:
+    """Return the pages of this package; all of them share one style sheet."""
+    folder = files("lifelong.lab") / "templates"
+    pages = {name: (folder / name).read_text(encoding="utf-8") for name in ("page.css", "study.html", "trace.html")}
+    return Environment(templates=pages, trim_blocks=True, lstrip_blocks=True, undefined_behavior="strict")

@@ -1,6 +1,10 @@
 """What a learner knows, traced from its practice: models, their marks, and what to practise next."""
 
 from ._bkt import BKT as BKT
+from ._catalogue import MODELS as MODELS
+from ._catalogue import USUAL_MODELS as USUAL_MODELS
+from ._curves import LearningCurve as LearningCurve
+from ._curves import learning_curves as learning_curves
 from ._factors import AFM as AFM
 from ._factors import DAS3H as DAS3H
 from ._factors import PFA as PFA
@@ -19,6 +23,8 @@ from ._marks import auc as auc
 from ._marks import mark as mark
 from ._marks import marks_of as marks_of
 from ._marks import reliability as reliability
+from ._prerequisites import Prerequisite as Prerequisite
+from ._prerequisites import prerequisites as prerequisites
 from ._probes import Probes as Probes
 from ._probes import probes as probes
 from ._rates import SkillRates as SkillRates

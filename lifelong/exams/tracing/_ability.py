@@ -1,16 +1,14 @@
 """What a student's answers so far say about the student: an ability on a grid, followed row by row."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
-from scipy.special import expit, log_expit
+from jaxtyping import Array, Float, Int
 
-from lifelong.worlds import PracticeLog
+from lifelong.worlds import PracticeLog, buckets
 
-NODES = np.linspace(-4.0, 4.0, 41)
+NODES = np.linspace(-4.0, 4.0, 41, dtype=np.float32)
 """Abilities that are weighed, in standard deviations; the grid is finer than any student's posterior."""
-
-ROWS = 100_000
-"""Rows that are followed at a time, and the students that they end with."""
 
 
 def followed(
@@ -22,33 +20,24 @@ def followed(
     estimation of ability"); a is `slope`. Ungraded rows say nothing about it.
     """
     out = np.empty(len(eta))
-    for rows in _pieces(log.starts):
-        first = np.repeat(log.starts[:-1], np.diff(log.starts))[rows] - rows.start
-        out[rows] = _followed(eta[rows], slope[rows], sd, log.outcome[rows], log.graded[rows], first)
+    for group in buckets(log, ratio=8.0):
+        values = (np.asarray(column[group.row].T, np.float32) for column in (eta, sd * slope))
+        out = group.unpad(np.asarray(_follow(*values, group.outcome.T)).T, out)
     return out
 
 
-def _followed(
-    eta: Float[np.ndarray, " rows"],
-    slope: Float[np.ndarray, " rows"],
-    sd: float,
-    outcome: Int[np.ndarray, " rows"],
-    graded: Bool[np.ndarray, " rows"],
-    first: Int[np.ndarray, " rows"],
-) -> np.ndarray:
-    logits = eta[:, None] + slope[:, None] * sd * NODES
-    logs = np.where(graded[:, None], log_expit(np.where(outcome == 1, 1, -1)[:, None] * logits), 0.0)
-    upto = np.concatenate([np.zeros((1, len(NODES))), np.cumsum(logs, axis=0)])
-    weight = upto[:-1] - upto[first] - 0.5 * NODES**2
-    weight = np.exp(weight - weight.max(axis=1, keepdims=True))
-    return (expit(logits) * weight).sum(axis=1) / weight.sum(axis=1)
+@jax.jit
+def _follow(
+    eta: Float[Array, "length students"], slope: Float[Array, "length students"], outcome: Int[Array, "length students"]
+) -> Float[Array, "length students"]:
+    def step(weight: Array, row: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        eta, slope, outcome = row
+        logits = eta[:, None] + slope[:, None] * NODES
+        share = jax.nn.softmax(weight, axis=1)
+        turned = jnp.where(outcome == 1, 1.0, -1.0)[:, None] * logits
+        seen = jnp.where((outcome >= 0)[:, None], jax.nn.log_sigmoid(turned), 0.0)
+        weight = weight + seen
+        return weight - weight.max(axis=1, keepdims=True), (jax.nn.sigmoid(logits) * share).sum(axis=1)
 
-
-def _pieces(starts: Int[np.ndarray, " bounds"]) -> list[slice]:
-    """Cut the rows into pieces that end where students do."""
-    ends, pieces = [0], []
-    while ends[-1] < starts[-1]:
-        after = starts[min(int(np.searchsorted(starts, ends[-1] + ROWS)), len(starts) - 1)]
-        ends.append(int(after))
-        pieces.append(slice(ends[-2], ends[-1]))
-    return pieces
+    start = jnp.broadcast_to(-0.5 * NODES**2, (eta.shape[1], len(NODES)))
+    return jax.lax.scan(step, start, (eta, slope, outcome))[1]

@@ -117,6 +117,10 @@ class BKT(Tracer):
         learn, forget = (np.asarray(values[:-1]) for values in (parameters.learn, parameters.forget))
         return (1 - known) * learn - known * forget
 
+    def worth(self, known: float, gain: float) -> str:
+        """Say how far one attempt is expected to raise what is known."""
+        return f"and one attempt is expected to raise that by {100 * gain:.0f} points"
+
     def doubts(self, parameters: Chain, vocabulary: Vocabulary) -> tuple[str, ...]:
         """Name skills whose guess or slip is at its bound, and skills that practice does not move."""
         guess, slip, learn = (np.asarray(v[:-1]) for v in (parameters.guess, parameters.slip, parameters.learn))

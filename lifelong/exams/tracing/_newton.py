@@ -16,8 +16,11 @@ from jaxtyping import Array, Float
 
 from ._design import Design
 
-INNER = 20
-"""Conjugate gradients in a step: an inexact direction is corrected by the next step."""
+INNER = 30
+"""Conjugate gradients in a step at most."""
+
+FORCING = 0.03
+"""They end when the residual is this much smaller than the gradient: the next step corrects an inexact direction."""
 
 HALVINGS = 8
 """How often a step is halved before it is given up."""
@@ -91,18 +94,22 @@ def _solved(task: Task, curvature: Array, gradient: Array) -> Array:
     def times(d: Array) -> Array:
         return design.transposed(curvature * design.times(d, task.value), task.value) + task.penalty * d
 
-    def step(_: Array, state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-        d, residual, towards, size = state
+    def step(state: tuple[Array, Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array, Array]:
+        i, d, residual, towards, size = state
         image = times(towards)
         length = size / jnp.maximum((towards * image).sum(axis=0), 1e-30)
         d, residual = d + length * towards, residual - length * image
         scaled = residual / diagonal
         new = (residual * scaled).sum(axis=0)
-        return d, residual, scaled + new / jnp.maximum(size, 1e-30) * towards, new
+        return i + 1, d, residual, scaled + new / jnp.maximum(size, 1e-30) * towards, new
+
+    def goes_on(state: tuple[Array, Array, Array, Array, Array]) -> Array:
+        return (state[0] < INNER) & jnp.any(state[4] > FORCING**2 * first)
 
     scaled = gradient / diagonal
-    start = (jnp.zeros_like(gradient), gradient, scaled, (gradient * scaled).sum(axis=0))
-    return jax.lax.fori_loop(0, INNER, step, start)[0]
+    first = (gradient * scaled).sum(axis=0)
+    start = (jnp.int32(0), jnp.zeros_like(gradient), gradient, scaled, first)
+    return jax.lax.while_loop(goes_on, step, start)[1]
 
 
 def _as_far_as_it_rises(

@@ -1,7 +1,7 @@
 """Threads of practice: what one student did at one skill, in order, as padded arrays."""
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Int8
@@ -51,7 +51,7 @@ class Threads:
         student, skill = (column[order[starts]] for column in of)
         return Group(student, skill, entry, outcome)
 
-    def by_row(self, values: list[np.ndarray]) -> Float[np.ndarray, " rows"]:
+    def by_row(self, values: list[Any]) -> Float[np.ndarray, " rows"]:
         """Return the mean over a row's skills of one value for each step of each thread of each group."""
         flat, used = np.zeros(np.prod(self.shape)), np.zeros(np.prod(self.shape))
         for group, of in zip(self.groups, values, strict=True):
@@ -61,7 +61,7 @@ class Threads:
         return flat.reshape(self.shape).sum(axis=1) / used.reshape(self.shape).sum(axis=1)
 
     def by_skill(
-        self, values: list[np.ndarray], out: Float[np.ndarray, "students skills"]
+        self, values: list[Any], out: Float[np.ndarray, "students skills"]
     ) -> Float[np.ndarray, "students skills"]:
         """Write one value for each thread of each group into a table of students and skills, and return that."""
         for group, of in zip(self.groups, values, strict=True):

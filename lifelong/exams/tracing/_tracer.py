@@ -12,7 +12,7 @@ from lifelong.errors import BadInput
 from lifelong.worlds import PracticeLog, Vocabulary
 
 from ._marks import Marks, mark
-from ._recommend import Advice, advise
+from ._recommend import Advice, Adviser
 
 _Tracer = TypeVar("_Tracer", bound="Tracer")
 
@@ -121,14 +121,26 @@ class Tracer:
         return self.know(parameters, aligned, later)
 
     def recommend(self, log: PracticeLog, student: str, count: int = 5) -> list[Advice]:
-        """Return the skills that one more attempt serves most, best first, each with the reason.
+        """Return the skills that one more attempt serves most, best first, each with exercises and the reason.
 
-        Raises UnknownName where the log has no such student.
+        Exercises are those that any student of the log was given. Raises UnknownName where it has no such student.
         """
-        alone = log.only(np.arange(len(log.students)) == log.code_of(student))
-        parameters, aligned = self._asked(alone)
-        known, gained = self.know(parameters, aligned, 0.0)[0], self.gain(parameters, aligned)[0]
-        return advise(known, gained, aligned, count)
+        code = log.code_of(student)
+        parameters, aligned = self._asked(log)
+        alone = aligned.only(np.arange(len(log.students)) == code)
+        known, gain = self.know(parameters, alone, 0.0)[0], self.gain(parameters, alone)[0]
+        return Adviser(aligned, self.worth).advise(code, known, gain, count)
+
+    def recommend_all(self, log: PracticeLog, count: int = 5) -> dict[str, list[Advice]]:
+        """Return what `recommend` says for every student of a log."""
+        parameters, aligned = self._asked(log)
+        known, gain = self.know(parameters, aligned, 0.0), self.gain(parameters, aligned)
+        adviser = Adviser(aligned, self.worth)
+        return {name: adviser.advise(s, known[s], gain[s], count) for s, name in enumerate(log.students)}
+
+    def worth(self, known: float, gain: float) -> str:
+        """Say in words what one more attempt at a skill is worth, that is known and serves so much."""
+        return "neither sure nor hopeless" if 0.25 < known < 0.75 else "nearest to even chances of what is left"
 
     def _asked(self, log: PracticeLog) -> tuple[PyTree, PracticeLog]:
         if self.vocabulary is None:

@@ -1,0 +1,181 @@
+"""Tracing a practice log: `trace`."""
+
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Annotated, Any
+
+from lifelong.errors import BadInput
+
+from ._cache import keep_compiled
+from ._options import Command, command_line, option, whole_number
+from ._output import say, show, show_json, table
+from ._progress import CLEAR
+
+if TYPE_CHECKING:
+    from lifelong.lab._trace import Trace as Found
+    from lifelong.worlds import PracticeLog
+
+MOST = 200_000
+"""Rows that are kept of a larger log."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace(Command):
+    """Trace what students know: fit models to a practice log, examine them, and write a report with advice.
+
+    The log is a CSV or Parquet file with a row an attempt (student, skill, item, outcome, time), a folder of EdNet KT1, or
+    "lkt". Columns of public layouts and usual names are found; others are named by --student and its like. What became
+    of every row is said first.
+    """
+
+    log: Annotated[str, option("the file or folder, or lkt", metavar="LOG")]
+    models: Annotated[str, option("which models, separated by commas, or all", metavar="NAME,NAME")] = ""
+    folds: Annotated[int, option("folds of students that are held out in turn", type=whole_number, metavar="N")] = 5
+    seed: Annotated[int, option("of folds, restarts and samples", type=whole_number, metavar="N")] = 0
+    out: Annotated[
+        Path | None, option("where the report goes (default: LOG-trace.html)", type=Path, metavar="FILE")
+    ] = None
+    most: Annotated[int, option("rows to keep of a larger log, of whole students", type=whole_number, metavar="N")] = (
+        MOST
+    )
+    student: Annotated[str, option("the column of students", metavar="COLUMN")] = ""
+    skill: Annotated[str, option("the column of skills, or several, separated by commas", metavar="COLUMN")] = ""
+    item: Annotated[str, option("the column of items", metavar="COLUMN")] = ""
+    outcome: Annotated[str, option("the column of outcomes", metavar="COLUMN")] = ""
+    time: Annotated[str, option("the column of times", metavar="COLUMN")] = ""
+    attempt: Annotated[str, option("the column that identifies attempts", metavar="COLUMN")] = ""
+    layout: Annotated[str | None, option("the public layout, where it is not recognised", metavar="NAME")] = None
+    time_unit: Annotated[str | None, option("the unit of times that are numbers", metavar="UNIT")] = None
+    encoding: Annotated[str | None, option("the encoding of a CSV file", metavar="NAME")] = None
+
+    def __call__(self) -> int:
+        """Read the log, trace it, print the table, write the report."""
+        keep_compiled()
+        names = self._names()
+        if self.folds < 2:
+            raise BadInput(f"--folds {self.folds}: at least 2 are needed, to hold students out")
+        began, out = time.perf_counter(), self._out()
+        with Ticker(len(names)) as news:
+            news("reading", "")
+            log = self._read()
+            news("compiling", "")
+            from lifelong.lab import _trace, _trace_report
+
+            found = _trace.trace(log, names, folds=self.folds, seed=self.seed, news=news)
+            _trace_report.report(found, out, command_line(self, "trace"))
+        if self.json:
+            show_json(_plain(found, out))
+        else:
+            _show(found, out, time.perf_counter() - began)
+        return 0
+
+    def _names(self) -> list[str]:
+        from lifelong.errors import UnknownName
+        from lifelong.exams.tracing import MODELS, USUAL_MODELS
+
+        if self.models == "all":
+            return list(MODELS)
+        names = [name.strip() for name in self.models.split(",") if name.strip()]
+        for name in names:
+            if name not in MODELS:
+                raise UnknownName("model of practice", name, MODELS)
+        return names or list(USUAL_MODELS)
+
+    def _out(self) -> Path:
+        """Return where the report goes, after making sure that it can be written."""
+        from lifelong.life import check_writable
+
+        stem = Path(self.log).name.split(".")[0] or "log"
+        out = self.out or Path(f"{stem}-trace.html")
+        check_writable(out)
+        return out
+
+    def _read(self) -> "PracticeLog":
+        from lifelong.worlds import practice_log
+
+        columns = {role: getattr(self, role) for role in ("student", "item", "outcome", "time", "attempt")}
+        columns |= {"skill": [name for name in self.skill.split(",") if name]}
+        return practice_log(
+            self.log,
+            {role: of for role, of in columns.items() if of},
+            layout=self.layout,
+            most=self.most,
+            seed=self.seed,
+            encoding=self.encoding,
+            time_unit=self.time_unit,
+        )
+
+
+class Ticker:
+    """Says on standard error how far a trace is: one line rewritten on a terminal, else one a model."""
+
+    def __init__(self, models: int):
+        self.models, self.examined = models, 0
+        self.began, self.terminal = time.perf_counter(), sys.stderr.isatty()
+
+    def __enter__(self) -> "Ticker":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self.terminal:
+            sys.stderr.write(CLEAR)
+
+    def __call__(self, what: str, done: str) -> None:
+        """Take in what has been done."""
+        self.examined += done in ("examined", "left out")
+        line = f"{self.examined}/{self.models} models · {what} {done} · {time.perf_counter() - self.began:.0f} s"
+        if self.terminal:
+            sys.stderr.write(f"{CLEAR}{line[: get_terminal_size().columns - 1]}")
+            sys.stderr.flush()
+        elif done:
+            say(line)
+
+
+def _show(found: "Found", out: Path, seconds: float) -> None:
+    from lifelong.lab._trace_report import model_rows
+
+    print(found.log.account)
+    for remark in found.log.account.remarks if found.log.account else ():
+        print(f"  {remark}")
+    rows = model_rows(found)
+    columns = ("model", *rows[0]["cells"], "coin flips", "retention", "s")
+    cells = [
+        (row["name"], *(_joined(*cell) for cell in row["cells"].values()), f"{row['control']} {row['held']}",
+            row["retention"], row["seconds"])
+        for row in rows
+    ]  # fmt: skip
+    show("", table(columns, cells), "")
+    for name, why in found.left_out.items():
+        print(f"left out: {name}: {why}")
+    for one in found.examined.values():
+        for doubt in one.doubts:
+            print(f"{one.name}: {doubt}")
+    print(
+        f"likeliest on held-out students: {found.best}; {len(found.edges)} pairs of skills stand out as prerequisites"
+    )
+    print(f"report: {out} ({seconds:.0f} s)")
+
+
+def _joined(value: str, span: str) -> str:
+    return f"{value} ({span})" if span else value
+
+
+def _plain(found: "Found", out: Path) -> dict[str, Any]:
+    from lifelong.lab._trace_report import measures
+
+    account = found.log.account
+    return {
+        "account": account and {"sentence": str(account), **asdict(account)},
+        "students": len(found.log.students),
+        "skills": len(found.log.skills),
+        "folds": found.folds,
+        "models": {name: measures(one) for name, one in found.examined.items()},
+        "left_out": found.left_out,
+        "best": found.best,
+        "prerequisites": [asdict(edge) for edge in found.edges],
+        "advice": {student: [asdict(one) for one in advice] for student, advice in found.advice.items()},
+        "report": out,
+    }

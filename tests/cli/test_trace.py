@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def log(tmp_path):
+    random, lines = np.random.default_rng(0), ["student,skill,item,outcome,time"]
+    for student in range(20):
+        for place in range(25):
+            k = random.integers(3)
+            right = int(random.random() < 0.3 + 0.02 * place)
+            lines.append(f"s{student},k{k},i{k}.{random.integers(2)},{right},{60 * place}")
+    lines[7] = "s0,k1,i1.0,maybe,360"
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_five_hundred_rows_are_traced_and_accounted_for(cli, log, tmp_path):
+    out = tmp_path / "page.html"
+    code, shown, news = cli(f"trace {log} --models rates,pfa --folds 2 --out {out}")
+    assert code == 0 and shown.startswith("log.csv: 500 rows read = 499 attempts (499 graded, 0 ungraded)")
+    assert "set aside: 1 with an outcome that cannot be read, such as 'maybe' (row 8)" in shown
+    assert "pfa" in shown and "likeliest on held-out students" in shown and str(out) in shown
+    assert "2/2 models" in news and "log.csv: 500 rows read" in out.read_text()
+
+
+def test_json_holds_measures_and_advice(as_json, log, tmp_path):
+    found = as_json(f"trace {log} --models rates --folds 2 --out {tmp_path / 'page.html'}")
+    assert found["account"]["read"] == 500 and found["account"]["set_aside"][0]["first"] == [8]
+    assert 0.3 < found["models"]["rates"]["marks"]["auc"] < 0.7 and found["models"]["rates"]["control"]["passed"]
+    assert len(found["advice"]) == 20 and found["advice"]["s3"][0]["exercises"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("absent.csv", "there is no such file"),
+        ("{log} --models pffa", "no model of practice named 'pffa'; did you mean 'pfa'?"),
+        ("{log} --folds 1", "--folds 1: at least 2 are needed"),
+        ("{log} --student who", "has no column 'who'; its columns are: student, skill, item, outcome, time"),
+        ("{log} --outcome item", "no row can be used"),
+        ("{log} --layout piech", "no layout of practice logs named 'piech'"),
+        ("{log} --time-unit weeks", "no unit of time named 'weeks'"),
+        ("{log} --out {log}/page.html", "cannot be written"),
+        ("{log} --most 0", "at least one row must be kept"),
+        ("{log} --encoding martian", "there is no encoding 'martian'"),
+    ],
+)
+def test_mistakes_are_answered_in_one_sentence(cli, log, arguments, sentence):
+    code, _, news = cli(f"trace {arguments.format(log=log)}")
+    assert code == 2 and sentence in news and "Traceback" not in news
