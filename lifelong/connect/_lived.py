@@ -179,13 +179,13 @@ class Lived:
         """
         known = self.told(np.unique(y), x[0])
         codes, state, steps = known.codes(y), known.state, known.steps
-        random, reported = np.random.default_rng([self.seed, steps]), []
+        key, random, reported = self.key, np.random.default_rng([self.seed, steps]), []
         for turn in range(passes):
             state = offering(state, turn == passes - 1)
             for page_x, page_y in pages(x, codes, random.permutation(len(y)), page_size(self.plan.batch)):
                 rows = filled_up(page_x, page_y, page_size(self.plan.batch), known.outputs, self.tasks)
                 count = -(-len(page_y) // self.plan.batch)
-                state, info, finite = learned(known.learner, state, rows, jnp.int32(steps), jnp.int32(count), self.key)
+                state, info, finite = learned(known.learner, state, rows, jnp.int32(steps), jnp.int32(count), key)
                 _check_finite(finite, x)
                 steps += count
                 reported.append(info)

@@ -18,7 +18,7 @@ def attenuated(metaplasticity: Number) -> optax.GradientTransformation:
         factor = 1 - jnp.tanh(metaplasticity * weight) ** 2
         return jnp.where(update * weight < 0, factor * update, update)
 
-    def update(updates: PyTree, state: optax.EmptyState, params: PyTree = None) -> tuple[PyTree, optax.EmptyState]:
+    def update(updates: PyTree, state: optax.OptState, params: PyTree = None) -> tuple[PyTree, optax.OptState]:
         return jax.tree.map(weaken, updates, params), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)

@@ -72,6 +72,9 @@ class OnPro(Memory):
     """
 
     views: RandomViews
+    shares: Float[Array, " quantiles"]
+    capacity: int = eqx.field(static=True)
+    batch: int = eqx.field(static=True)
     instances: Number = number(1.0)
     prototypes: Number = number(1.0)
     current: Number = number(0.0)
@@ -80,9 +83,6 @@ class OnPro(Memory):
     focus: Number = number(1.0)
     prototype_temperature: Number = number(0.5)
     instance_temperature: Number = number(0.1)
-    shares: Float[Array, " quantiles"]
-    capacity: int = eqx.field(static=True)
-    batch: int = eqx.field(static=True)
 
     def __init__(
         self,
@@ -189,10 +189,10 @@ class OnPro(Memory):
         plain = jnp.where(known.sum() > 1, jnp.floor(self.batch * (1 - self.pairs)), self.batch)
         partner = (place + 1) % jnp.maximum(jnp.minimum(plain, seen.weight.sum()), 1).astype(jnp.int32)
         y_a, y_b = draw_pairs(*pair_probabilities(prototypes, known, self.focus), uniform[1])
-        pair = (draw_of_class(buffer, y, w) for y, w in zip((y_a, y_b), words[2:4], strict=True))
+        a, b = (draw_of_class(buffer, y, w) for y, w in zip((y_a, y_b), words[2:4], strict=True))
         chance = jnp.where(uniform[4] < self.mixing, uniform[5], 0.0)
         neighbours = mix(seen, jax.tree.map(lambda leaf: leaf[partner], seen), WIDEST * chance)
-        paired = mix(*pair, jnp.interp(chance, jnp.linspace(0, 1, len(self.shares)), self.shares))
+        paired = mix(a, b, jnp.interp(chance, jnp.linspace(0, 1, len(self.shares)), self.shares))
         return seen, jax.tree.map(lambda a, b: jnp.where(_as(place < plain, a), a, b), neighbours, paired)
 
     def consolidate(

@@ -93,5 +93,4 @@ class PosteriorAnchor(Memory):
 
 def _mean_variance(fields: PyTree) -> Float[Array, ""]:
     leaves = jax.tree.leaves(fields)
-    total = sum(jnp.sum(1 - jnp.tanh(leaf) ** 2) for leaf in leaves)
-    return total / sum(leaf.size for leaf in leaves)
+    return jnp.concatenate([(1 - jnp.tanh(leaf) ** 2).ravel() for leaf in leaves]).mean()

@@ -33,7 +33,7 @@ def field_moments(
 
 
 class BinaryPerceptron(eqx.Module):
-    """One unit of binary weights over N inputs, known by their fields: q(w_i) ∝ exp(θ_i w_i).
+    """One unit of binary weights over N inputs of ±1, known by their fields: q(w_i) ∝ exp(θ_i w_i).
 
     It answers one of two classes by the sign of Σ_i sign(θ_i) x_i; logits are (−h, h) with h = Σ_i sign(θ_i) x_i / √N.
 
@@ -50,9 +50,9 @@ class BinaryPerceptron(eqx.Module):
         self.fields = jax.random.normal(key, (inputs,))
 
     def moments(self, x: Float[Array, " inputs"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        """Return mean and variance of the unit's preactivation w·x over its uncertain weights."""
-        mean, variance = field_moments(self.fields[None], x)
-        return mean[0], variance[0]
+        """Return mean and variance of w·x over the uncertain weights: m·x with m = tanh θ, and Σ (1 − m²), as x² = 1."""
+        mean = jnp.tanh(self.fields)
+        return mean @ x, (1 - mean**2).sum()
 
     def __call__(self, x: Float[Array, " inputs"]) -> Float[Array, " 2"]:
         """Return the logits of the two classes under the likeliest weights."""

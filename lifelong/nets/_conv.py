@@ -88,7 +88,8 @@ def _convolved(layer: eqx.nn.Conv2d, maps: Float[Array, "h w c"]) -> Float[Array
     shifted = [padded[i : i + height, j : j + width] for i in range(3) for j in range(3)]
     patches = jnp.concatenate(shifted, -1).reshape(height * width, 9 * channels)
     weights = layer.weight.transpose(2, 3, 1, 0).reshape(9 * channels, -1)
-    return (patches @ weights).reshape(height, width, -1) + layer.bias[:, 0, 0]
+    bias = 0.0 if layer.bias is None else layer.bias[:, 0, 0]
+    return (patches @ weights).reshape(height, width, -1) + bias
 
 
 def _halve(maps: Float[Array, "h w c"]) -> Float[Array, "h2 w2 c"]:

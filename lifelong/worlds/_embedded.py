@@ -24,6 +24,9 @@ class Embedded(World):
     world: World
     encoder: Callable[[Array], Array]
 
+    def __init__(self, world: World, encoder: Callable[[Array], Array]):
+        self.world, self.encoder = world, encoder
+
     @property
     def tasks(self) -> int:
         """The tasks of the world behind."""

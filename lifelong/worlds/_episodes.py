@@ -102,6 +102,11 @@ class Episodes(Passes):
         blank = eqx.filter_eval_shape(self._deal, jax.random.key(0))
         self.seed, self.plan = jnp.uint32(0), jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), blank)
 
+    @property
+    def questions(self) -> int:
+        """How many questions an episode asks."""
+        return len(self.plan.asked)
+
     def _check(self, smallest: int, shape: tuple[int, ...]) -> None:
         if min(smallest, self.interval) < 1 or (self.queries < 1 and not self.instances):
             raise BadInput("an episode needs sets, ways, shots, an interval and queries of at least 1")
@@ -153,7 +158,7 @@ class Episodes(Passes):
         world, sets = self.open(key=key), jnp.arange(self.tasks)
         places, weight = jnp.arange(self.longest), jnp.ones(self.longest)
         support = jax.vmap(lambda task: world.show(task, places, weight))(sets)
-        return Episode(support, world.papers(len(world.plan.asked)).page(0))
+        return Episode(support, world.papers(world.questions).page(0))
 
     def corrupted(self, occlusion: Any = 0.0, noise: Any = 0.0) -> "Episodes":
         """Return this world with other corruption of what is asked about; raise `BadInput` where it corrupts nothing."""
@@ -173,7 +178,7 @@ class Episodes(Passes):
 
     def papers(self, n: int) -> Pages:
         """Return the questions, in pages of `n`; each is corrupted in the same way however often it is asked."""
-        return Questions(world=self, size=n, count=-(-len(self.plan.asked) // n))
+        return Questions(world=self, size=n, count=-(-self.questions // n))
 
 
 class Questions(Pages):

@@ -40,8 +40,8 @@ class Shortcut(World):
     world: Split
     marks: Float[Array, "classes side side"]
     seed: UInt[Array, ""]
-    strength: Float[Array, ""] = eqx.field(converter=_leaf)
-    agreement: Float[Array, ""] = eqx.field(converter=_leaf)
+    strength: Float[Array, ""]
+    agreement: Float[Array, ""]
     tasks: int = eqx.field(static=True)
     outputs: int = eqx.field(static=True)
 
@@ -55,7 +55,7 @@ class Shortcut(World):
             raise BadInput(f"a mark of {side} pixels a side does not fit into images of {world.x.shape[1:3]}")
         if not isinstance(strength, Tracer) and not (0 <= strength <= 1 and 0 <= agreement <= 1):
             raise BadInput(f"strength and agreement must lie in 0 … 1: {strength} and {agreement}")
-        self.world, self.strength, self.agreement = world, strength, agreement
+        self.world, self.strength, self.agreement = world, _leaf(strength), _leaf(agreement)
         self.tasks, self.outputs = world.tasks, world.outputs
         self.marks, self.seed = jnp.zeros((world.outputs, side, side)), jnp.uint32(0)
 

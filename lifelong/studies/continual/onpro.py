@@ -16,6 +16,7 @@ In the shortcut world every training image carries a mark that tells its class w
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import optax
@@ -37,7 +38,7 @@ RATES = Grid("learner.optimizer.numbers.learning_rate", (5e-4, 1e-3, 3e-3, 1e-2)
 VIEWS = RandomViews(shift=2.0, flip=0.5, crop=0.8)
 
 
-def onpro(settings: Settings, **changes: Number) -> Memory:
+def onpro(settings: Settings, **changes: Any) -> Memory:
     """Return OnPro, or an arm of it that differs in numbers."""
     return OnPro(settings.buffer, settings.rehearsed, VIEWS, **changes)
 
