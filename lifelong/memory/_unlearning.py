@@ -101,7 +101,7 @@ class GradientUnlearner(Unlearner):
 
 
 class GradientAscent(GradientUnlearner):
-    """Climb the loss on what is to be forgotten: F(θ) = −mean min(L(θ; x, y), ceiling).
+    """Climb the loss on what is to be forgotten: F(θ) = −L(θ; forget), or −mean min(L(θ; x, y), ceiling).
 
     Without a ceiling the loss grows without bound and the rest of the model goes down with it; log(classes), the loss
     of a guess, is a sensible one. The published method has none (Jang et al. 2023, "Knowledge Unlearning for Mitigating
@@ -109,16 +109,20 @@ class GradientAscent(GradientUnlearner):
     Unlearning", section 4).
 
     Args:
-        ceiling: the loss at which an example is left alone.
+        ceiling: the loss at which an example is left alone; None for none.
         retention, optimizer, steps, batch: as in `GradientUnlearner`.
     """
 
-    ceiling: Number = number(float("inf"))
+    ceiling: Float[Array, ""] | None = eqx.field(
+        converter=lambda v: None if v is None else jnp.asarray(v, jnp.float32), default=None
+    )
 
     def objective(
         self, model: PyTree, reference: PyTree, forget: Batch, loss: Loss, *, key: PRNGKeyArray
     ) -> Float[Array, ""]:
         """Return minus the mean loss, each example's counted up to the ceiling."""
+        if self.ceiling is None:
+            return -loss(model, forget)
         return -weighted_mean(jnp.minimum(losses(loss, model, forget), self.ceiling), forget.weight)
 
 

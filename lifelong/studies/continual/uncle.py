@@ -16,6 +16,8 @@ after all requests, and compared with a hypernetwork that never met them: accura
 is left.
 """
 
+from functools import partial
+
 import numpy as np
 import optax
 import xarray as xr
@@ -34,6 +36,12 @@ from lifelong.worlds import Transformed, dataset, read_requests
 
 LOOK = 4
 """Steps between two looks at what is relearned."""
+
+RA, FA = "retained_accuracy", "forgotten_accuracy"
+
+less = partial(Claim, higher_is_better=False)
+
+STRENGTHS = Grid("learner.memory.strength", (0.001, 0.01, 0.1, 1.0, 10.0))
 
 
 def tasks_of(requests: str, kept: bool | None = None) -> list[int]:
@@ -76,8 +84,7 @@ def learner_of(arm: Arm, settings: Settings, features: int, world: Transformed) 
         return UnlearningLearner(model, unlearner, CrossEntropy(), optimizer, memory, **options)
     network = Recipe(MLP, outputs=world.outputs // world.tasks, **sizes)
     model = Recipe(Hypernetwork, network=network, tasks=world.tasks, chunks=settings.chunks)
-    feedback = TaskCrossEntropy() if isinstance(unlearner, NoiseAlignment) else CrossEntropy()
-    return UnlearningLearner(model, unlearner, feedback, optimizer, memory, **options)
+    return UnlearningLearner(model, unlearner, TaskCrossEntropy(), optimizer, memory, **options)
 
 
 def of_forgotten(life: xr.Dataset) -> xr.DataArray:
@@ -111,13 +118,19 @@ study = Study(
             "baseline",
             "a head for each task; ascent on the forget set, L2",
             lambda s: (GradientAscent(), L2()),
-            Grid("learner.memory.strength", (0.001, 0.01, 0.1, 1.0, 10.0)),
+            STRENGTHS,
+        ),
+        "bounded-ascent": Arm(
+            "baseline",
+            "the same, up to the loss of a guess",
+            lambda s: (GradientAscent(np.log(10.0)), L2()),
+            STRENGTHS,
         ),
         "random-labels": Arm(
             "baseline",
             "a head for each task; random labels on the forget set, L2",
             lambda s: (RandomLabels(), L2()),
-            Grid("learner.memory.strength", (0.001, 0.01, 0.1, 1.0, 10.0)),
+            STRENGTHS,
         ),
         "written-ascent": Arm(
             "baseline",
@@ -160,57 +173,31 @@ study = Study(
         Control("never", "membership_auc", at_least=0.47, at_most=0.53, because="it learned from none of the examples"),
     ),
     secondary=(
+        less("uncle", "a-tenth-above-chance", FA, sentence="UnCLe leaves forgotten tasks within a tenth of chance."),
+        Claim("uncle", "ascent", RA, by=0.05, sentence="UnCLe retains five points more than gradient ascent."),
         Claim(
             "uncle",
-            "a-tenth-above-chance",
-            "forgotten_accuracy",
-            higher_is_better=False,
-            sentence="UnCLe leaves forgotten tasks within a tenth of chance.",
-        ),
-        Claim(
-            "uncle",
-            "ascent",
-            "retained_accuracy",
+            "bounded-ascent",
+            "selectivity",
             by=0.05,
-            sentence="UnCLe retains at least five points more than gradient ascent.",
+            sentence="And against ascent that stops at a guess's loss.",
         ),
-        Claim("uncle", "random-labels", "selectivity", by=0.05, sentence="The same holds against random labels."),
+        Claim("uncle", "random-labels", "selectivity", by=0.05, sentence="And against random labels."),
         Claim("uncle", "written-ascent", "selectivity", sentence="It is the noise, not the hypernetwork alone."),
-        Claim(
-            "uncle",
-            "ascent",
-            "spill",
-            higher_is_better=False,
-            sentence="One request to unlearn disturbs the other tasks less than with gradient ascent.",
-        ),
-        Claim(
-            "uncle",
-            "no-preservation",
-            "log10_spill",
-            by=1.0,
-            higher_is_better=False,
-            sentence="Without preservation spill is at least ten times as large.",
-        ),
-        Claim(
+        less("uncle", "ascent", "spill", sentence="A request to unlearn disturbs other tasks less than ascent does."),
+        less("uncle", "no-preservation", "log10_spill", by=1.0, sentence="Without preservation spill is tenfold."),
+        less(
             "uncle",
             "not-held",
             "relapse",
-            higher_is_better=False,
             sentence="Holding unlearned tasks at their noise keeps them from coming back.",
         ),
-        Claim(
-            "uncle",
-            "ascent",
-            "relapse",
-            higher_is_better=False,
-            sentence="They come back less than after gradient ascent.",
-        ),
-        Claim(
+        less("uncle", "ascent", "relapse", sentence="They come back less than after gradient ascent."),
+        less(
             "uncle",
             "never",
             "relearning_steps",
-            higher_is_better=False,
-            sentence="Something is left all the same: unlearned tasks are relearned in fewer steps than tasks never met.",
+            sentence="Something is left: they are relearned sooner than new tasks.",
         ),
     ),
     across=lambda lives: {"a-tenth-above-chance": {"forgotten_accuracy": 0.2 + 0.0 * lives["uncle"].diverged_at}},
