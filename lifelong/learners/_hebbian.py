@@ -1,6 +1,6 @@
 """Associative memory: learning by Hebb's rule, remembering by settling."""
 
-from typing import Any, Literal
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -44,7 +44,7 @@ class HebbianLearner(Learner):
         blocks: parts of the network that are updated one after the other.
     """
 
-    form: Literal["supervised", "unsupervised"] = eqx.field(static=True, default="supervised")
+    form: str = eqx.field(static=True, default="supervised")
     capacity: int | None = eqx.field(static=True, default=None)
     temperature: Number = number(0.0)
     batch: int = eqx.field(static=True, default=1)
@@ -102,7 +102,7 @@ class HebbianLearner(Learner):
         held = (state.count > 0).sum()
         weight = 1.0 if self.form == "supervised" else 1.0 / jnp.maximum(held, 1)
         scale = weight * held / jnp.maximum((state.stored**2).sum(), 1e-9)
-        own = scale * (stored**2).sum(1)
+        own = (stored**2).sum(1)
 
         def sweep(i: Any, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
             spins, overlaps, total = carry
@@ -110,7 +110,7 @@ class HebbianLearner(Learner):
 
             def block(overlaps: Array, parts: tuple[Array, ...]) -> tuple[Array, Array]:
                 stored, own, spins, noise = parts
-                field = scale * overlaps @ stored - own * spins + noise
+                field = scale * (overlaps @ stored - own * spins) + noise
                 turned = jnp.where(field > 0, 1.0, jnp.where(field < 0, -1.0, spins))
                 return overlaps + (turned - spins) @ stored.T, turned
 

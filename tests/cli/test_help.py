@@ -22,6 +22,22 @@ OPTIONS = {
     "cite": ["--all"],
     "anchors": ["--markdown", "--seeds", "--quick", "--force", "--strict", "--out"],
     "data": [],
+    "trace": [
+        "--models",
+        "--folds",
+        "--seed",
+        "--out",
+        "--most",
+        "--student",
+        "--skill",
+        "--item",
+        "--outcome",
+        "--time",
+        "--attempt",
+        "--layout",
+        "--time-unit",
+        "--encoding",
+    ],
     "doctor": ["--out"],
 }
 

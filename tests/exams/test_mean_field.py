@@ -105,6 +105,6 @@ def test_lives_end_where_the_theory_says():
 
 def test_what_cannot_be_predicted():
     with pytest.raises(BadInput, match="a positive number, and load=0"):
-        THEORY.first(0)
+        THEORY.first(0.0)
     with pytest.raises(BadInput, match="between −1 and 1 and the strength"):
         THEORY.second(1.0, 1.0, 2.0)

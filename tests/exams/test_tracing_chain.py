@@ -5,6 +5,7 @@ from itertools import pairwise, product
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import chi2
 
 from lifelong.errors import BadInput
 from lifelong.exams.tracing import BKT, IndividualBKT, schedule, simulate
@@ -147,7 +148,8 @@ def test_students_differ_where_they_do():
     assert fitted.parameters.spread[0] == pytest.approx(1.5, abs=0.5)
     assert fitted.parameters.spread[1] == pytest.approx(1.0, abs=0.5)
     plain = BKT(restarts=2).fit(log)
-    assert fitted.evaluate(log).log_likelihood > plain.evaluate(log).log_likelihood + 0.005
+    gain = fitted.evaluate(log).log_likelihood - plain.evaluate(log).log_likelihood
+    assert 2 * len(log) * gain > chi2.isf(1e-6, 2), "two parameters more"
 
 
 def test_threads_are_grouped_so_that_least_is_padded():
@@ -168,6 +170,6 @@ def test_threads_are_grouped_so_that_least_is_padded():
 
 def test_bounds_and_restarts_are_checked():
     with pytest.raises(BadInput, match="guess_at_most=0"):
-        BKT(guess_at_most=0)
+        BKT(guess_at_most=0.0)
     with pytest.raises(BadInput, match="one restart"):
         BKT(restarts=0)

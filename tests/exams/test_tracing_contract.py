@@ -113,9 +113,8 @@ def test_coin_flips_cannot_be_predicted(fitted, log):
 
 
 def test_models_that_learn_beat_the_rates(log):
-    marks = {name: cross_validate(TRACERS[name], log, folds=2).marks() for name in ("rates", "best-lr", "rasch", "bkt")}
-    assert all(marks[name].auc > marks["rates"].auc + 0.03 for name in ("best-lr", "rasch"))
-    assert marks["bkt"].auc > marks["rates"].auc
+    marks = {name: cross_validate(TRACERS[name], log, folds=2).marks() for name in ("rates", "best-lr", "bkt")}
+    assert all(marks[name].auc > marks["rates"].auc + 0.05 for name in ("best-lr", "bkt"))
 
 
 class Peeking(tracing.SkillRates):

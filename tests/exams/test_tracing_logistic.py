@@ -33,7 +33,10 @@ def test_weights_are_scikit_learns(log, model, ridge):
     tracer = model(ridge=ridge).fit(log)
     x = dense(beside(*tracer.parts(log, credit(log)).values()))
     oracle = LogisticRegression(C=1 / ridge, tol=1e-8, max_iter=5000).fit(x[log.graded], log.outcome[log.graded])
-    np.testing.assert_allclose(tracer.parameters.weights[1:], oracle.coef_[0], atol=5e-3)
+    single_precision = np.sqrt(
+        2 * 3e-5 / ridge
+    )  # the objective is known to 3e-5 nats, and curved by the ridge at least
+    np.testing.assert_allclose(tracer.parameters.weights[1:], oracle.coef_[0], atol=single_precision)
     assert tracer.parameters.weights[0] == pytest.approx(oracle.intercept_[0], abs=1e-2)
     np.testing.assert_allclose(tracer.predict_proba(log), oracle.predict_proba(x)[:, 1], atol=2e-3)
 

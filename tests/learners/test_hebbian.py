@@ -156,6 +156,6 @@ def test_parts_that_do_not_fit_are_named(tiny):
     with pytest.raises(Mismatch, match=r"this world shows \(8,\) and expects 6; `Patterns` is a world for it"):
         HebbianLearner().init(Split(tiny, 3), key=jax.random.key(0))
     with pytest.raises(BadInput, match="'supervised' or 'unsupervised', not 'hebbian'"):
-        HebbianLearner("hebbian")  # pyright: ignore[reportArgumentType]
+        HebbianLearner("hebbian")
     with pytest.raises(BadInput, match="at least 1"):
         HebbianLearner(sweeps=0)
