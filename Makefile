@@ -9,7 +9,7 @@ demo: .venv/installed
 	$(BIN)/lifelong run refresh-learning
 
 test: .venv/installed-dev check
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: .venv/installed-dev
 	$(BIN)/ruff check

@@ -13,7 +13,23 @@ import numpy as np
 import pytest
 
 import lifelong  # noqa: F401  (sets the runtime guard before JAX starts)
+
+# isort: split
+import jax
+
 from lifelong.worlds import Dataset
+
+MAPS = Path("/proc/self/maps")
+MANY_MAPS = 30_000
+"""Linux gives a process 65,530 memory maps, every compiled program takes some, and XLA crashes when none is left."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_memory_maps():
+    """Forget the programs that finished files compiled before they are too many."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MANY_MAPS:
+        jax.clear_caches()
 
 
 def gaussians(classes: int = 6, features: int = 8, rows: int = 60, questions: int = 20, seed: int = 0) -> Dataset:

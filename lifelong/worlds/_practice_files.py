@@ -99,7 +99,10 @@ class CSVFile(PracticeFile):
     def _reading(self) -> Iterator[io.TextIOWrapper]:
         """Open the file as text, and name what is wrong with it."""
         try:
-            with io.TextIOWrapper(_plain(self.path), encoding=self.encoding, errors=self._errors, newline="") as text:
+            with (
+                _plain(self.path) as raw,
+                io.TextIOWrapper(raw, encoding=self.encoding, errors=self._errors, newline="") as text,
+            ):
                 yield text
         except csv.Error as error:
             raise BadFile(f"{self.path} cannot be read as text separated by '{self.delimiter}': {error}") from error
