@@ -7,8 +7,22 @@ from typing import Any
 import numpy as np
 import optax
 
-from lifelong.learners import GradientLearner
-from lifelong.memory import EWC, GEM, L2, MAS, SI, ICaRL, LwF, Memory, Nothing, OnlineEWC, Replay, chain
+from lifelong.learners import GenerativeClassifier, GradientLearner, Learner
+from lifelong.memory import (
+    EWC,
+    GEM,
+    L2,
+    MAS,
+    SI,
+    GenerativeReplay,
+    ICaRL,
+    LwF,
+    Memory,
+    Nothing,
+    OnlineEWC,
+    Replay,
+    chain,
+)
 from lifelong.nets import MLP
 from lifelong.recipe import Recipe
 from lifelong.teachers import AllAtOnce, OneByOne, Teacher
@@ -16,12 +30,15 @@ from lifelong.worlds import Dataset, Split
 
 from ._anchors import Anchor
 
-TASKS, BATCH, WIDTH = 5, 128, 400
+TASKS, CLASSES, BATCH, WIDTH = 5, 10, 128, 400
 EPOCHS = 4
 """Passes through a task in the protocol of Hsu et al."""
 
 ITERATIONS = 2000
 """Steps a task in the protocol of van de Ven et al."""
+
+BORROWED = ("lwf", "dgr")
+"""Rows of Hsu et al. that come from the code of van de Ven and Tolias, as it was in September 2018."""
 
 IMAGES = {"rehearsal": 1100, "rehearsal-c": 4400, "gem": 1100}
 """Images remembered in the protocol of Hsu et al., of all tasks together."""
@@ -32,7 +49,7 @@ class Protocol:
     """All that a life needs: world, learner, teacher, and how many steps."""
 
     world: Split
-    learner: GradientLearner
+    learner: Learner
     teacher: Teacher
     steps: int
 
@@ -42,9 +59,12 @@ def protocol(anchor: Anchor, digits: Dataset, part: float = 1.0) -> Protocol:
 
     Where steps are counted in iterations rather than in passes through the data, `part` of them are taken.
     """
-    if anchor.source.name == "hsu-2018" and anchor.method != "lwf":
+    iterations = round(part * ITERATIONS)
+    if anchor.source.name == "hsu-2018" and anchor.method not in BORROWED:
         return _hsu(anchor, digits)
-    return _van_de_ven(anchor, digits, round(part * ITERATIONS))
+    if anchor.method == "generative-classifier":
+        return _class_by_class(digits, iterations // (CLASSES // TASKS))
+    return _van_de_ven(anchor, digits, iterations)
 
 
 def _hsu(anchor: Anchor, digits: Dataset) -> Protocol:
@@ -95,7 +115,7 @@ def _hsu_memory(anchor: Anchor, images: int, share: float) -> Memory:
 
 def _van_de_ven(anchor: Anchor, digits: Dataset, steps: int) -> Protocol:
     world = Split(digits, TASKS, anchor.scenario, shuffle=True)  # type: ignore[arg-type]
-    only_seen = anchor.method in ("lwf", "icarl")
+    only_seen = anchor.scenario == "class" and (anchor.source.name == "hsu-2018" or anchor.method == "icarl")
     memory = _van_de_ven_memory(anchor.method, anchor.scenario)
     learner = _learner(
         world, digits, memory, Recipe(optax.adam, learning_rate=0.001), active="seen" if only_seen else "all"
@@ -108,9 +128,17 @@ def _van_de_ven_memory(method: str, scenario: str) -> Memory:
     if method == "er":
         return Replay(1000, BATCH, policy="by_task", tasks=TASKS, mix="by_task")
     if method == "icarl":
-        return ICaRL(1000, BATCH, temperature=2.0, form="softened", classes=10, mix="among")
+        return ICaRL(1000, BATCH, temperature=2.0, form="softened", classes=CLASSES, mix="among")
+    if method == "dgr":
+        return GenerativeReplay(batch=BATCH)
     among: Any = {"task": "heads", "domain": "all", "class": "seen"}[scenario]
     return LwF(strength=1 / 4, temperature=2.0, classes=among, mix="by_task")
+
+
+def _class_by_class(digits: Dataset, steps: int) -> Protocol:
+    """Return the protocol of the generative classifier, whose batches hold one class each: a task a class."""
+    world = Split(digits, CLASSES, "class", shuffle=True)
+    return Protocol(world, GenerativeClassifier(batch=BATCH, classes=1), OneByOne(CLASSES, steps), steps * CLASSES)
 
 
 def _learner(world: Split, digits: Dataset, memory: Memory, optimizer: Recipe, active: Any = "seen") -> GradientLearner:
