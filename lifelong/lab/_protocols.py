@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import optax
+from jaxtyping import Array, Float, PyTree
 
 from lifelong.learners import GenerativeClassifier, GradientLearner, Learner
 from lifelong.memory import (
@@ -16,6 +17,7 @@ from lifelong.memory import (
     SI,
     GenerativeReplay,
     ICaRL,
+    Loss,
     LwF,
     Memory,
     Nothing,
@@ -26,7 +28,7 @@ from lifelong.memory import (
 from lifelong.nets import MLP
 from lifelong.recipe import Recipe
 from lifelong.teachers import AllAtOnce, OneByOne, Teacher
-from lifelong.worlds import Dataset, Split
+from lifelong.worlds import Batch, Dataset, Split
 
 from ._anchors import Anchor
 
@@ -124,7 +126,7 @@ def _van_de_ven(anchor: Anchor, digits: Dataset, steps: int) -> Protocol:
 
 
 def _van_de_ven_memory(method: str, scenario: str) -> Memory:
-    """Return a method's memory: 100 images of each of two classes a task, or a distillation that lacks the factor T²."""
+    """Return a method's memory: 100 images a class, a generator, or answers of the past."""
     if method == "er":
         return Replay(1000, BATCH, policy="by_task", tasks=TASKS, mix="by_task")
     if method == "icarl":
@@ -132,7 +134,16 @@ def _van_de_ven_memory(method: str, scenario: str) -> Memory:
     if method == "dgr":
         return GenerativeReplay(batch=BATCH)
     among: Any = {"task": "heads", "domain": "all", "class": "seen"}[scenario]
-    return LwF(strength=1 / 4, temperature=2.0, classes=among, mix="by_task")
+    return AveragedLwF(temperature=2.0, classes=among, mix="by_task")
+
+
+class AveragedLwF(LwF):
+    """LwF that averages its distance over classes where others sum it: van de Ven and Tolias's code until May 2019."""
+
+    def penalty(self, m: PyTree, model: PyTree, batch: Batch, recalled: None, loss: Loss) -> Float[Array, ""]:
+        """Return the penalty of LwF over the number of classes that the softmax of new answers runs over."""
+        tasks = m.finished + 1 if self.classes == "seen" else 1
+        return super().penalty(m, model, batch, recalled, loss) / (tasks * (CLASSES // TASKS))
 
 
 def _class_by_class(digits: Dataset, steps: int) -> Protocol:

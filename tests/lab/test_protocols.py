@@ -16,7 +16,7 @@ from lifelong.lab._reproduce import rehearse, reproduce
 from lifelong.learners import GenerativeClassifier
 from lifelong.life import fingerprint, silent
 from lifelong.memory import GEM, Chain, GenerativeReplay, Replay
-from lifelong.worlds import Lesson, dataset
+from lifelong.worlds import Batch, Lesson, dataset
 
 ABLE = [row for row in anchors() if not row.unmeasured]
 METHODS = sorted({(row.source.name, row.method) for row in ABLE})
@@ -80,6 +80,35 @@ def test_rows_borrowed_from_van_de_ven_are_lived_as_his_but_for_classes_not_met_
         assert (fingerprint(hsu) == fingerprint(theirs)) == same
         assert isinstance(hsu.learner.memory, GenerativeReplay) and hsu.learner.memory.share is None
     assert (hsu.learner.active, theirs.learner.active) == ("seen", "all")
+
+
+def test_borrowed_distillation_is_averaged_over_classes():
+    """By hand, in the third task: T² = 4 times the cross-entropy of softened answers, over 6 classes met, or 2 of a head."""
+    model = eqx.nn.Linear(3, 10, key=jax.random.key(0))
+    old = eqx.nn.Linear(3, 10, key=jax.random.key(1))
+    x = jax.random.normal(jax.random.key(2), (4, 3))
+    batch = Batch(x, jnp.zeros(4, jnp.int32), jnp.zeros(4, jnp.int32), jnp.ones(4))
+    task_of = jnp.where(jnp.arange(10) < 6, jnp.arange(10) // 2, -1)
+    then, now = (np.asarray(jax.vmap(one)(x)) / 2 for one in (old, model))
+
+    def apart(past, present):
+        target = np.asarray(jax.nn.softmax(then[:, past]))
+        wrong = -np.asarray(jax.nn.log_softmax(now[:, present]))[:, : target.shape[1]]
+        return (target * (wrong + np.log(target))).sum(1).mean()
+
+    by_hand = {
+        "class": 4 * apart(slice(0, 4), slice(0, 6)) / 6,
+        "task": 4 * (apart(slice(0, 2), slice(0, 2)) + apart(slice(2, 4), slice(2, 4))) / 2 / 2,
+    }
+
+    def no_loss(model, batch, feedback=None):
+        return jnp.float32(0)
+
+    for scenario, expected in by_hand.items():
+        memory = protocols._van_de_ven_memory("lwf", scenario)
+        state = memory.init(model, batch, key=jax.random.key(0))
+        state = state._replace(old=eqx.filter(old, eqx.is_array), task_of=task_of, finished=jnp.int32(2))
+        np.testing.assert_allclose(memory.penalty(state, model, batch, None, no_loss), 2 / 3 * expected, rtol=1e-4)
 
 
 def test_the_generative_classifier_meets_half_as_many_batches_of_each_class_as_others_of_a_task(digits):
