@@ -119,6 +119,8 @@ def test_rows_are_chosen_by_the_beginning_of_their_name():
     assert {row.source.name for row in chosen(["van-de-ven-2022/"])} == {"van-de-ven-2022"}
     with pytest.raises(UnknownName, match="did you mean 'hsu-2018/ewc'"):
         chosen(["hsu-2018/ew"])
+    with pytest.raises(UnknownName, match="did you mean 'hsu-2018'"):
+        chosen(["hsu2018"])
 
 
 def test_what_was_lived_here_is_shown_in_place_of_what_is_shipped(tmp_path):
