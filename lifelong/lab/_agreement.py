@@ -47,7 +47,7 @@ def _both(one: Comparison) -> str:
 
 
 def _by_source(comparisons: Sequence[Comparison]) -> list[tuple[Source, list[Comparison]]]:
-    sources = {one.anchor.source.name: one.anchor.source for one in comparisons}
+    sources = {id(one.anchor.source): one.anchor.source for one in comparisons}
     return [(source, [one for one in comparisons if one.anchor.source is source]) for source in sources.values()]
 
 
