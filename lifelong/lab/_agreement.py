@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from math import isfinite
 
-from ._anchors import LEAST_BAND, SCENARIOS, Comparison, Source
+from ._anchors import LEAST_BAND, Comparison, Source
 
 SPREADS = {"sd": "± standard deviation over runs", "se": "± standard error", "none": "spread not published"}
 
@@ -26,8 +26,11 @@ def as_front_page(comparisons: Sequence[Comparison]) -> str:
     )
     parts = [MARK, agree]
     for source, own in _by_source(comparisons):
-        parts += ["", f"| {source.title.split(',')[0]} | {' | '.join(SCENARIOS)} |", "|---|---:|---:|---:|"]
-        parts += [_line(label, own) for label in dict.fromkeys(one.anchor.label for one in own)]
+        labels, scenarios = (
+            list(dict.fromkeys(getattr(one.anchor, of) for one in own)) for of in ("label", "scenario")
+        )
+        parts += ["", f"| {source.title.split(',')[0]} | {' | '.join(scenarios)} |", f"|---{'|---:' * len(scenarios)}|"]
+        parts += [_line(label, own, scenarios) for label in labels]
     return "\n".join([*parts, "", END]) + "\n"
 
 
@@ -35,9 +38,9 @@ MARK = "<!-- published numbers: written by `lifelong anchors show --readme` -->"
 END = "<!-- end of published numbers -->"
 
 
-def _line(label: str, comparisons: Sequence[Comparison]) -> str:
-    cells = {one.anchor.scenario: one for one in comparisons if one.anchor.label == label}
-    return f"| {label} | {' | '.join(_both(cells[name]) if name in cells else '' for name in SCENARIOS)} |"
+def _line(label: str, comparisons: Sequence[Comparison], scenarios: Sequence[str]) -> str:
+    cells = {one.anchor.scenario: _both(one) for one in comparisons if one.anchor.label == label}
+    return f"| {label} | {' | '.join(cells.get(scenario, '') for scenario in scenarios)} |"
 
 
 def _both(one: Comparison) -> str:
