@@ -8,7 +8,7 @@ from shutil import get_terminal_size
 from typing import Annotated, Any
 
 from lifelong.errors import BadInput, UnknownName
-from lifelong.lab._agreement import as_page, published, spread
+from lifelong.lab._agreement import apart, as_front_page, as_page, published, spread
 from lifelong.lab._anchors import Anchor, Comparison, Measured, chosen, compared, results_file
 
 from ._cache import keep_compiled
@@ -31,6 +31,7 @@ class Anchors(Command):
     action: Annotated[str, option("show or run", metavar="ACTION")]
     rows: Annotated[list[str], option("the rows; all of them where none is named", nargs="*", metavar="ROW")]
     markdown: Annotated[bool, option("show: print the page docs/anchors.md")] = False
+    readme: Annotated[bool, option("show: print the table of README.md")] = False
     seeds: Annotated[int | None, option("run: how many seeds (default: 10, or 5)", type=whole_number, metavar="N")] = (
         None
     )
@@ -87,8 +88,8 @@ class Anchors(Command):
     def _print(self, rows: list[Comparison]) -> int:
         if self.json:
             show_json({"rows": [_plain(one, self.quick) for one in rows]})
-        elif self.markdown:
-            print(as_page(rows), end="")
+        elif self.markdown or self.readme:
+            print(as_page(rows) if self.markdown else as_front_page(rows), end="")
         else:
             columns = ("row", "published", "ours", "apart", "band", "state")
             show(table(columns, [_cells(one, self.quick) for one in rows], numbers=columns[1:5]))
@@ -152,7 +153,7 @@ def _cells(one: Comparison, quick: bool) -> tuple[str, ...]:
         return (*about, "", "", "", one.state)
     if quick:
         return (*about, spread(ours.mean, ours.sd), "", "", "not judged")
-    return (*about, spread(ours.mean, ours.sd), f"{one.difference:+.2f}", f"{one.band:.2f}", one.state)
+    return (*about, spread(ours.mean, ours.sd), apart(one), f"{one.band:.2f}", one.state)
 
 
 def _plain(one: Comparison, quick: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Published numbers and ours, as a page of the documentation."""
+"""Published numbers and ours, as a page of the documentation and as a table of the front page."""
 
 from collections.abc import Iterable, Sequence
 from math import isfinite
@@ -10,12 +10,48 @@ SPREADS = {"sd": "± standard deviation over runs", "se": "± standard error", "
 
 def as_page(comparisons: Sequence[Comparison]) -> str:
     """Return the page `docs/anchors.md`: how the comparison is made, and one table a source."""
-    sources = list({id(one.anchor.source): one.anchor.source for one in comparisons}.values())
     parts = [_HEAD.rstrip()]
-    for source in sources:
-        own = [one for one in comparisons if one.anchor.source is source]
+    for source, own in _by_source(comparisons):
         parts += _section(source, own)
     return "\n".join(parts) + "\n"
+
+
+def as_front_page(comparisons: Sequence[Comparison]) -> str:
+    """Return what stands in `README.md` between `MARK` and `END`: how many agree, and one line a method."""
+    states = [one.state for one in comparisons]
+    lived = len(states) - states.count("not measured")
+    agree = (
+        f"Of {len(states)} published accuracies {lived} have been lived again; {states.count('inside')} agree (✓), "
+        f"{lived - states.count('inside')} do not (✗). Ours / published, in per cent, after the last task:"
+    )
+    parts = [MARK, agree]
+    for source, own in _by_source(comparisons):
+        labels, scenarios = (
+            list(dict.fromkeys(getattr(one.anchor, of) for one in own)) for of in ("label", "scenario")
+        )
+        parts += ["", f"| {source.title.split(',')[0]} | {' | '.join(scenarios)} |", f"|---{'|---:' * len(scenarios)}|"]
+        parts += [_line(label, own, scenarios) for label in labels]
+    return "\n".join([*parts, "", END]) + "\n"
+
+
+MARK = "<!-- published numbers: written by `lifelong anchors show --readme` -->"
+END = "<!-- end of published numbers -->"
+
+
+def _line(label: str, comparisons: Sequence[Comparison], scenarios: Sequence[str]) -> str:
+    cells = {one.anchor.scenario: _both(one) for one in comparisons if one.anchor.label == label}
+    return f"| {label} | {' | '.join(cells.get(scenario, '') for scenario in scenarios)} |"
+
+
+def _both(one: Comparison) -> str:
+    if one.ours is None:
+        return f"– / {one.anchor.mean:.2f}"
+    return f"{spread(one.ours.mean, None)} / {one.anchor.mean:.2f} {MARKS[one.state]}"
+
+
+def _by_source(comparisons: Sequence[Comparison]) -> list[tuple[Source, list[Comparison]]]:
+    sources = {id(one.anchor.source): one.anchor.source for one in comparisons}
+    return [(source, [one for one in comparisons if one.anchor.source is source]) for source in sources.values()]
 
 
 _HEAD = f"""# Published numbers
@@ -40,7 +76,7 @@ def _section(source: Source, comparisons: Sequence[Comparison]) -> list[str]:
         *_duration(comparisons),
         *_listed("What differs by method:", comparisons, "note"),
         *_listed("Outside its band:", comparisons, "outside"),
-        *_listed("Not measured yet:", comparisons, "unmeasured"),
+        *_listed("Cannot be measured yet:", comparisons, "unmeasured"),
     ]
 
 
@@ -90,13 +126,18 @@ def _row(one: Comparison) -> str:
     cells += [
         spread(ours.mean, ours.sd),
         str(len(ours.accuracy)),
-        f"{one.difference:+.2f}".replace("-", "−"),
+        apart(one).replace("-", "−"),
         f"{one.band:.2f}",
     ]
     return f"| {' | '.join(cells)} | {MARKS[one.state]} |"
 
 
 MARKS = {"inside": "✓", "outside": "✗", "diverged": "✗ diverged", "not measured": "not measured"}
+
+
+def apart(one: Comparison) -> str:
+    """Return ours minus the published value; what rounds to nothing is +0.00."""
+    return f"{round(one.difference, 2) + 0.0:+.2f}"
 
 
 def published(one: Comparison) -> str:

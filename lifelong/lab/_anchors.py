@@ -173,7 +173,8 @@ def chosen(names: Sequence[str]) -> tuple[Anchor, ...]:
     known = [anchor.name for anchor in anchors()]
     for name in names:
         if not any(_begins(row, name) for row in known):
-            raise UnknownName("anchor", name, {*known, *(anchor.method_name for anchor in anchors())})
+            beginnings = {part for anchor in anchors() for part in (anchor.method_name, anchor.source.name)}
+            raise UnknownName("anchor", name, {*known, *beginnings})
     return tuple(a for a in anchors() if not names or any(_begins(a.name, name) for name in names))
 
 

@@ -6,22 +6,41 @@ from typing import Any
 
 import numpy as np
 import optax
+from jaxtyping import Array, Float, PyTree
 
-from lifelong.learners import GradientLearner
-from lifelong.memory import EWC, GEM, L2, MAS, SI, ICaRL, LwF, Memory, Nothing, OnlineEWC, Replay, chain
+from lifelong.learners import GenerativeClassifier, GradientLearner, Learner
+from lifelong.memory import (
+    EWC,
+    GEM,
+    L2,
+    MAS,
+    SI,
+    GenerativeReplay,
+    ICaRL,
+    Loss,
+    LwF,
+    Memory,
+    Nothing,
+    OnlineEWC,
+    Replay,
+    chain,
+)
 from lifelong.nets import MLP
 from lifelong.recipe import Recipe
 from lifelong.teachers import AllAtOnce, OneByOne, Teacher
-from lifelong.worlds import Dataset, Split
+from lifelong.worlds import Batch, Dataset, Split
 
 from ._anchors import Anchor
 
-TASKS, BATCH, WIDTH = 5, 128, 400
+TASKS, CLASSES, BATCH, WIDTH = 5, 10, 128, 400
 EPOCHS = 4
 """Passes through a task in the protocol of Hsu et al."""
 
 ITERATIONS = 2000
 """Steps a task in the protocol of van de Ven et al."""
+
+BORROWED = ("lwf", "dgr")
+"""Rows of Hsu et al. that come from the code of van de Ven and Tolias, as it was in September 2018."""
 
 IMAGES = {"rehearsal": 1100, "rehearsal-c": 4400, "gem": 1100}
 """Images remembered in the protocol of Hsu et al., of all tasks together."""
@@ -32,7 +51,7 @@ class Protocol:
     """All that a life needs: world, learner, teacher, and how many steps."""
 
     world: Split
-    learner: GradientLearner
+    learner: Learner
     teacher: Teacher
     steps: int
 
@@ -42,9 +61,12 @@ def protocol(anchor: Anchor, digits: Dataset, part: float = 1.0) -> Protocol:
 
     Where steps are counted in iterations rather than in passes through the data, `part` of them are taken.
     """
-    if anchor.source.name == "hsu-2018" and anchor.method != "lwf":
+    iterations = round(part * ITERATIONS)
+    if anchor.source.name == "hsu-2018" and anchor.method not in BORROWED:
         return _hsu(anchor, digits)
-    return _van_de_ven(anchor, digits, round(part * ITERATIONS))
+    if anchor.method == "generative-classifier":
+        return _class_by_class(digits, iterations // (CLASSES // TASKS))
+    return _van_de_ven(anchor, digits, iterations)
 
 
 def _hsu(anchor: Anchor, digits: Dataset) -> Protocol:
@@ -95,7 +117,7 @@ def _hsu_memory(anchor: Anchor, images: int, share: float) -> Memory:
 
 def _van_de_ven(anchor: Anchor, digits: Dataset, steps: int) -> Protocol:
     world = Split(digits, TASKS, anchor.scenario, shuffle=True)  # type: ignore[arg-type]
-    only_seen = anchor.method in ("lwf", "icarl")
+    only_seen = anchor.scenario == "class" and (anchor.source.name == "hsu-2018" or anchor.method == "icarl")
     memory = _van_de_ven_memory(anchor.method, anchor.scenario)
     learner = _learner(
         world, digits, memory, Recipe(optax.adam, learning_rate=0.001), active="seen" if only_seen else "all"
@@ -104,13 +126,30 @@ def _van_de_ven(anchor: Anchor, digits: Dataset, steps: int) -> Protocol:
 
 
 def _van_de_ven_memory(method: str, scenario: str) -> Memory:
-    """Return a method's memory: 100 images of each of two classes a task, or a distillation that lacks the factor T²."""
+    """Return a method's memory: 100 images a class, a generator, or answers of the past."""
     if method == "er":
         return Replay(1000, BATCH, policy="by_task", tasks=TASKS, mix="by_task")
     if method == "icarl":
-        return ICaRL(1000, BATCH, temperature=2.0, form="softened", classes=10, mix="among")
+        return ICaRL(1000, BATCH, temperature=2.0, form="softened", classes=CLASSES, mix="among")
+    if method == "dgr":
+        return GenerativeReplay(batch=BATCH)
     among: Any = {"task": "heads", "domain": "all", "class": "seen"}[scenario]
-    return LwF(strength=1 / 4, temperature=2.0, classes=among, mix="by_task")
+    return AveragedLwF(temperature=2.0, classes=among, mix="by_task")
+
+
+class AveragedLwF(LwF):
+    """LwF that averages its distance over classes where others sum it: van de Ven and Tolias's code until May 2019."""
+
+    def penalty(self, m: PyTree, model: PyTree, batch: Batch, recalled: None, loss: Loss) -> Float[Array, ""]:
+        """Return the penalty of LwF over the number of classes that the softmax of new answers runs over."""
+        tasks = m.finished + 1 if self.classes == "seen" else 1
+        return super().penalty(m, model, batch, recalled, loss) / (tasks * (CLASSES // TASKS))
+
+
+def _class_by_class(digits: Dataset, steps: int) -> Protocol:
+    """Return the protocol of the generative classifier, whose batches hold one class each: a task a class."""
+    world = Split(digits, CLASSES, "class", shuffle=True)
+    return Protocol(world, GenerativeClassifier(batch=BATCH, classes=1), OneByOne(CLASSES, steps), steps * CLASSES)
 
 
 def _learner(world: Split, digits: Dataset, memory: Memory, optimizer: Recipe, active: Any = "seen") -> GradientLearner:

@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -36,26 +36,31 @@ def reproduce(
 ) -> Measured:
     """Live the seeds of a row that are not stored yet, store them, and return all that are.
 
-    What was stored under another protocol, or is to be forgotten with `force`, gives way. Ctrl-C saves the unfinished
-    lives and raises `Interrupted`; the same call goes on from there. Raises `BadFile` where results cannot be read or
-    written.
+    Rows of the very same protocol share their lives. What was stored under another protocol, or is to be forgotten with
+    `force`, gives way. Ctrl-C saves the unfinished lives and raises `Interrupted`; the same call goes on from there.
+    Raises `BadFile` where results cannot be read or written.
     """
     path = results_file(out)
     plan = protocol(anchor, digits)
     lived_by = fingerprint(plan)
-    known = stored(path).get(anchor.name)
-    if force or (known and known.about.get("protocol") != lived_by):
-        known = None
+    known = None if force else _lived(stored(path), anchor.name, lived_by)
     missing = [seed for seed in seeds if known is None or seed not in known.accuracy]
     if not missing and known:
-        return known
-    checkpoint = path.parent / "unfinished" / f"{anchor.name.replace('/', '.')}.{fingerprint(missing)}.safetensors"
+        return _keep(path, anchor.name, known)
+    life_of = f"{anchor.name.replace('/', '.')}.{fingerprint(lived_by, missing)}"
+    checkpoint = path.parent / "unfinished" / f"{life_of}.safetensors"
     with clocked() as clock:
         life = _live(plan, missing, checkpoint, progress)
     about = _provenance(lived_by, plan.steps, clock.compiling, clock.total - clock.compiling)
     row = _keep(path, anchor.name, _joined(known, Measured(accuracy=_by_seed(missing, life), about=about)))
     checkpoint.unlink(missing_ok=True)
     return row
+
+
+def _lived(rows: Mapping[str, Measured], name: str, lived_by: str) -> Measured | None:
+    """Return what is stored of a row, or of one that is lived alike."""
+    alike = [row for row in (rows.get(name), *rows.values()) if row and row.about.get("protocol") == lived_by]
+    return alike[0] if alike else None
 
 
 def rehearse(anchor: Anchor, digits: Dataset, seeds: Sequence[int], *, progress: Progress) -> Measured:
@@ -72,6 +77,7 @@ def _live(plan: Protocol, seeds: Sequence[int], checkpoint: Path | None, progres
         plan.teacher,
         steps=plan.steps,
         seeds=seeds,
+        at_ends=False,
         record=RECORD,
         checkpoint=checkpoint,
         save_every=120.0,

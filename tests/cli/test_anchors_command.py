@@ -25,6 +25,13 @@ def test_the_page_is_printed_as_it_is(cli):
     assert code == 0 and out.startswith("# Published numbers\n") and out.endswith("\n")
 
 
+def test_the_front_page_is_printed_as_it_is(cli):
+    code, out, _ = cli("anchors show hsu-2018/adam hsu-2018/rtf --readme")
+    assert (
+        code == 0 and out.startswith("<!-- published numbers") and out.endswith("<!-- end of published numbers -->\n")
+    )
+
+
 def test_strict_tells_by_its_exit_code(cli, tmp_path):
     (tmp_path / "runs").mkdir()
     found = {"hsu-2018/adam/class": {"accuracy": {"0": 99.0}}, "hsu-2018/sgd/class": {"accuracy": {"0": 19.5}}}
@@ -40,7 +47,7 @@ def test_strict_tells_by_its_exit_code(cli, tmp_path):
         ("anchors list", "there is no anchors command named 'list'; known: run, show"),
         ("anchors show hsu-2018/ewk", "did you mean 'hsu-2018/ewc'?"),
         ("anchors run hsu-2018/adam --seeds 0", "at least one seed"),
-        ("anchors run hsu-2018/rtf", "cannot be lived yet: it needs a generative replay"),
+        ("anchors run hsu-2018/rtf", "cannot be lived yet: it needs a generator that is also the classifier"),
         ("anchors run hsu-2018/adam/class", "`lifelong data get mnist` downloads it"),
     ],
 )

@@ -1,5 +1,7 @@
 """Protocols of published numbers: what they are built of, and a miniature of every one of them."""
 
+import json
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,9 +13,10 @@ from lifelong.lab import _protocols as protocols
 from lifelong.lab._anchors import anchors, chosen, stored
 from lifelong.lab._protocols import _rehearsed, protocol
 from lifelong.lab._reproduce import rehearse, reproduce
-from lifelong.life import silent
-from lifelong.memory import GEM, Chain, Replay
-from lifelong.worlds import Lesson, dataset
+from lifelong.learners import GenerativeClassifier
+from lifelong.life import fingerprint, silent
+from lifelong.memory import GEM, Chain, GenerativeReplay, Replay
+from lifelong.worlds import Batch, Lesson, dataset
 
 ABLE = [row for row in anchors() if not row.unmeasured]
 METHODS = sorted({(row.source.name, row.method) for row in ABLE})
@@ -71,6 +74,49 @@ def test_coefficients_are_the_published_ones_in_our_convention(digits):
     assert isinstance(gem, Chain) and [type(one) for one in gem.memories] == [Replay, GEM]
 
 
+def test_rows_borrowed_from_van_de_ven_are_lived_as_his_but_for_classes_not_met_yet(digits):
+    for scenario, same in (("task", True), ("domain", True), ("class", False)):
+        hsu, theirs = (protocol(row(f"{source}/dgr/{scenario}"), digits) for source in ("hsu-2018", "van-de-ven-2022"))
+        assert (fingerprint(hsu) == fingerprint(theirs)) == same
+        assert isinstance(hsu.learner.memory, GenerativeReplay) and hsu.learner.memory.share is None
+    assert (hsu.learner.active, theirs.learner.active) == ("seen", "all")
+
+
+def test_borrowed_distillation_is_averaged_over_classes():
+    """By hand, in the third task: T² = 4 times the cross-entropy of softened answers, over 6 classes met, or 2 of a head."""
+    model = eqx.nn.Linear(3, 10, key=jax.random.key(0))
+    old = eqx.nn.Linear(3, 10, key=jax.random.key(1))
+    x = jax.random.normal(jax.random.key(2), (4, 3))
+    batch = Batch(x, jnp.zeros(4, jnp.int32), jnp.zeros(4, jnp.int32), jnp.ones(4))
+    task_of = jnp.where(jnp.arange(10) < 6, jnp.arange(10) // 2, -1)
+    then, now = (np.asarray(jax.vmap(one)(x)) / 2 for one in (old, model))
+
+    def apart(past, present):
+        target = np.asarray(jax.nn.softmax(then[:, past]))
+        wrong = -np.asarray(jax.nn.log_softmax(now[:, present]))[:, : target.shape[1]]
+        return (target * (wrong + np.log(target))).sum(1).mean()
+
+    by_hand = {
+        "class": 4 * apart(slice(0, 4), slice(0, 6)) / 6,
+        "task": 4 * (apart(slice(0, 2), slice(0, 2)) + apart(slice(2, 4), slice(2, 4))) / 2 / 2,
+    }
+
+    def no_loss(model, batch, feedback=None):
+        return jnp.float32(0)
+
+    for scenario, expected in by_hand.items():
+        memory = protocols._van_de_ven_memory("lwf", scenario)
+        state = memory.init(model, batch, key=jax.random.key(0))
+        state = state._replace(old=eqx.filter(old, eqx.is_array), task_of=task_of, finished=jnp.int32(2))
+        np.testing.assert_allclose(memory.penalty(state, model, batch, None, no_loss), 2 / 3 * expected, rtol=1e-4)
+
+
+def test_the_generative_classifier_meets_half_as_many_batches_of_each_class_as_others_of_a_task(digits):
+    plan = protocol(row("van-de-ven-2022/generative-classifier/class"), digits)
+    assert isinstance(plan.learner, GenerativeClassifier) and (plan.learner.classes, plan.learner.samples) == (1, 50)
+    assert (plan.world.tasks, plan.teacher.lengths, plan.steps) == (10, (1000,) * 10, 10_000)
+
+
 @pytest.mark.parametrize(("source", "method"), METHODS, ids=["/".join(one) for one in METHODS])
 def test_every_protocol_can_be_lived(digits, source, method):
     """Traced only: a step, the end of a task, an answer."""
@@ -107,6 +153,10 @@ def test_seeds_are_kept_as_they_are_lived_and_not_lived_again(digits, tmp_path):
     assert stored(tmp_path / "anchors.json")[anchor.name].accuracy == both.accuracy
     again = reproduce(anchor, digits, [1, 0], tmp_path, progress=lambda moment: pytest.fail("lived again"))
     assert again.accuracy == both.accuracy
+    rows = json.loads((tmp_path / "anchors.json").read_text())
+    (tmp_path / "anchors.json").write_text(json.dumps({"hsu-2018/adam/domain": rows[anchor.name]}))
+    alike = reproduce(anchor, digits, [0], tmp_path, progress=lambda moment: pytest.fail("lived again"))
+    assert alike.accuracy == both.accuracy == stored(tmp_path / "anchors.json")[anchor.name].accuracy
     other = reproduce(anchor, digits.take(per_class=20), [1], tmp_path, progress=silent)
     assert list(other.accuracy) == [1], "seeds of another protocol were kept"
 
