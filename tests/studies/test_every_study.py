@@ -34,7 +34,7 @@ KNOCKED_OUT = {
     "power-law-rehearsal": {"none": ("power-law", {"teacher.rehearsal": 0.0})},
     "refresh-learning": {
         "random-direction": ("refresh", {"learner.memory.memories.1.direction": ANYTHING}),
-        "no-fisher": ("refresh", {"learner.memory.memories.1.precondition.fisher_weight": 0.0}),
+        "no-fisher": ("refresh", {"learner.memory.memories.1.preconditioner.fisher_weight": 0.0}),
     },
     "retrain-equivalence": {"shuffles": ("orders", {"teacher.asked": ANYTHING, "teacher.turns": ANYTHING})},
     "statmech-cl": {
