@@ -172,8 +172,9 @@ def curve_panel(curves: Curves, limits: tuple[float, float], label: str) -> str:
     body += [text(x.start, height - 6, "0", "muted"), text(x.end, height - 6, f"step {x.high:,.0f}", "muted", "end")]
     body.append(path([_points(curves.steps, one, x, y) for one in curves.thin], f"thin {colour}"))
     if curves.ghost:
-        lived = curves.ghost[0] <= x.high
-        body.append(path([_points(*(values[lived] for values in curves.ghost), x, y)], "ghost"))
+        steps, values = curves.ghost
+        lived = steps <= x.high
+        body.append(path([_points(steps[lived], values[lived], x, y)], "ghost"))
     body.append(path([_points(curves.steps, curves.thick, x, y)], f"thick {colour}"))
     return drawing(width, height, label, *body)
 

@@ -31,7 +31,7 @@ from lifelong.exams import Accuracy, Corrupted
 from lifelong.lab import Arm, Claim, Control, Settings, Study
 from lifelong.lab import measures as m
 from lifelong.learners import GradientLearner
-from lifelong.life import Life, live
+from lifelong.life import live
 from lifelong.memory import Memory, NearestMean, Nothing, SetReplay
 from lifelong.nets import MLP, ConvNet
 from lifelong.recipe import Recipe
@@ -85,20 +85,13 @@ def pretrained(seed: int, side: int, steps: int, batch: int) -> tuple[ConvNet, f
         optimizer=Recipe(optax.adam, learning_rate=0.005),
         batch=batch,
     )
-    life = finished(live(learner, Split(data, 1), OneByOne(1, steps), steps=steps, seeds=[seed], progress=quiet))
+    life = live(learner, Split(data, 1), OneByOne(1, steps), steps=steps, seeds=[seed], progress=quiet).whole()
     net = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, life.state.learner.model)
     return net, float(life.final[0])
 
 
 def quiet(moment) -> None:
     """Show no progress."""
-
-
-def finished(life: Life) -> Life:
-    """Return a life that was lived to its end; hand an interruption on."""
-    if not life.finished:
-        raise KeyboardInterrupt
-    return life
 
 
 def episodes(how: How, kind: Mapping, net: ConvNet, seed: int, settings: Settings, progress) -> xr.Dataset:
@@ -118,7 +111,7 @@ def episodes(how: How, kind: Mapping, net: ConvNet, seed: int, settings: Setting
         record=steps,
         progress=progress,
     )
-    raw = finished(life).to_xarray().drop_dims("step").rename(seed="episode")
+    raw = life.whole().to_xarray().drop_dims("step").rename(seed="episode")
     means = raw.accuracy.mean("task", skipna=False)
     raw = raw.assign(untaught=means.isel(exam=0, level=0, drop=True), accuracy=means.isel(exam=-1, drop=True))
     return raw.drop_dims("exam").assign_coords(level=np.arange(len(levels)))

@@ -45,13 +45,11 @@ RATES, ROWS, GONE, ASKED, CLIMB = (0.005, 0.02), 40, 10, 200, 30
 """Of the linear world: rates of ascent, rows in a stage, those of them to forget, questions, steps of ascent."""
 
 FORGET = 0
-"""The number of the task that is unlearned."""
 
 
 def in_stages(lessons: int, tasks: int) -> list[np.ndarray]:
     """Return one timetable for each place of the stage to forget among the others."""
-    others = np.arange(1, tasks)
-    return [np.repeat(np.insert(others, place, FORGET), lessons) for place in range(tasks)]
+    return [np.repeat(np.insert(np.arange(1, tasks), place, FORGET), lessons) for place in range(tasks)]
 
 
 def mixed(lessons: int, tasks: int) -> list[np.ndarray]:
@@ -62,8 +60,7 @@ def mixed(lessons: int, tasks: int) -> list[np.ndarray]:
 def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
     """Live all paths, unlearn by every rule, and compare with retraining; and do the same in the linear world."""
     data = dataset(settings.world).take(settings.per_class, settings.test_per_class)
-    data = data.resize(settings.side).standardized()
-    world = Transformed(data, settings.stages)
+    world = Transformed(data := data.resize(settings.side).standardized(), settings.stages)
     options, rows = {**options, "checkpoint": None}, len(data.y_train)
     net = Recipe(MLP, inputs=data.features, outputs=world.outputs, width=settings.width, depth=1)
     rules = rules_of(settings, rows)
@@ -72,15 +69,15 @@ def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
         adam = Recipe(optax.adam, learning_rate=settings.learning_rate)
         newborn = Recipe(again_born, net=net, again=np.int32(again))
         learner = GradientLearner(newborn, optimizer=adam, batch=settings.batch)
-        life = live(learner, world, Timetable(timetable), steps=steps, record=100, **options)
+        life = live(learner, world, Timetable(timetable), steps=steps, record=100, **options).whole()
         found = [sit_afterwards(life, learner, world, rules[name]) for name in names]
         return xr.concat(found, xr.IndexVariable("rule", list(names))).assign(diverged_at=life.to_xarray().diverged_at)
 
     lessons = settings.epochs * rows // settings.batch
     paths = arm.build(lessons, settings.stages)
     without = np.concatenate([paths[0][paths[0] != FORGET], np.zeros(lessons, int)])
-    steps = len(without) - lessons
-    retrained, twin = (unlearned(without, steps, ["ascent"], again).outlook[0, :, 0] for again in (0, 1))
+    again = [unlearned(without, len(without) - lessons, ["ascent"], time) for time in (0, 1)]
+    retrained, twin = (life.outlook[0, :, 0] for life in again)
     lives = [unlearned(path, len(path), list(rules)) for path in paths]
     raw = xr.concat(lives, xr.IndexVariable("order", np.arange(len(paths))))
     raw = raw.assign(from_retrained=distance(raw.outlook, retrained), yardstick=distance(retrained, twin))
@@ -125,7 +122,8 @@ def pair(random: np.random.Generator, arm: Arm, settings: Settings) -> dict[str,
     bounds = [drift(models[0] - models[1], x, questions, rate, CLIMB) for rate in RATES]
     if arm.build is mixed:
         orders = [np.arange(2 * ROWS), random.permutation(2 * ROWS)]
-        models = [ridge_stage(*(np.concatenate(parts)[order] for parts in zip(a, b, strict=True))) for order in orders]
+        rows, labels = (np.concatenate(parts) for parts in zip(a, b, strict=True))
+        models = [ridge_stage(rows[order], labels[order]) for order in orders]
     found = [log_distances(models, x, y, questions, rate, CLIMB) for rate in RATES]
     return {"log_distance": found} | {name: [getattr(bound, name) for bound in bounds] for name in Drift._fields}
 
@@ -142,7 +140,7 @@ def spreads(life: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
     """
     scores, seeds = forget_scores(life), life.sizes["seed"]
     off = (scores - scores.mean("seed")) ** 2 * seeds / max(seeds - 1, 1)
-    return scores.std("order", ddof=1, skipna=False), np.sqrt(off.mean("order", skipna=False))
+    return scores.std("order", ddof=1, skipna=False), off.mean("order", skipna=False) ** 0.5
 
 
 def parts(life: xr.Dataset) -> dict[str, xr.DataArray]:
@@ -171,8 +169,8 @@ def across(lives: Mapping[str, xr.Dataset]) -> dict[str, dict[str, xr.DataArray]
     values["orders"]["threefold"] = m.weakest(by_rule(over_orders - 3**0.5 * over_seeds))
     for name, rule in {"local": "ascent", "replaying": "replay"}.items():
         values[name] = {"ascent_spread": over_orders.sel(rule=rule, drop=True)}
-    nothing = xr.zeros_like(paths.yardstick)
-    return values | {"bound": dict.fromkeys(("margin", "threefold", "recency", "farther"), nothing)}
+    values["bound"] = {name: 0 * paths.yardstick for name in ("margin", "threefold", "recency", "farther")}
+    return values
 
 
 def by_rule(values: xr.DataArray) -> dict[str, xr.DataArray]:
@@ -214,9 +212,7 @@ study = Study(
         beyond("threefold", sentence="Orders make three times the variance of seeds, by every rule."),
         beyond("recency", sentence="What was learned last is forgotten slowest, by every rule."),
         beyond("farther", sentence="At every look some order is farther from retraining than a second retraining is."),
-        Claim(
-            "orders", "shuffles", "cost_range", by=0.2, sentence="Costs to the rest differ 20 points more by orders."
-        ),
+        Claim("orders", "shuffles", "cost_range", by=0.2, sentence="Costs to the rest differ 20 points more."),
         Claim(
             "replaying",
             "local",
