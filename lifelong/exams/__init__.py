@@ -42,6 +42,7 @@ from ._remains import prediction_distance as prediction_distance
 from ._remains import relearning_curve as relearning_curve
 from ._remains import steps_to_reach as steps_to_reach
 from ._requests import forgotten_accuracy as forgotten_accuracy
+from ._requests import kept_tasks as kept_tasks
 from ._requests import relapse as relapse
 from ._requests import retained_accuracy as retained_accuracy
 from ._requests import spill as spill
