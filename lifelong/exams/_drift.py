@@ -39,7 +39,12 @@ def ascended(
 
 
 def log_distances(
-    models: Sequence[Weights], x: Rows, y: Float[np.ndarray, " n"], questions: Rows, rate: float, steps: int
+    models: Sequence[Weights],
+    x: Rows,
+    y: Float[np.ndarray, " n"],
+    questions: Float[np.ndarray, "m features"],
+    rate: float,
+    steps: int,
 ) -> Float[np.ndarray, " 1+steps"]:
     """Return the log of the mean squared difference of two models' answers before and after each step of the same ascent."""
     one, other = (ascended(model, x, y, rate, steps) for model in models)
@@ -57,7 +62,9 @@ class Drift(NamedTuple):
     log_floor: Float[np.ndarray, " 1+steps"]
 
 
-def drift(difference: Weights, forgotten: Rows, questions: Rows, rate: float, steps: int) -> Drift:
+def drift(
+    difference: Weights, forgotten: Rows, questions: Float[np.ndarray, "m features"], rate: float, steps: int
+) -> Drift:
     """Return the lower bound on how two models drift apart that differ by Δ_0 when both begin to unlearn.
 
     P projects on the span of the k rows to forget, λ* = ⟨PΔ_0, M PΔ_0⟩/‖PΔ_0‖², α is the least singular value of the m

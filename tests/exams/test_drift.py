@@ -63,7 +63,7 @@ def test_the_bound_holds_from_its_start_on_and_growth_is_at_least_its_own_in_the
     for seed in range(20):
         random = np.random.default_rng(seed)
         rows, questions, labels = random.normal(size=(4, 15)), random.normal(size=(20, 15)), random.normal(size=4)
-        models = random.normal(size=(2, 15)) * [[1.0], [3.0]]
+        models = [random.normal(size=15), 3 * random.normal(size=15)]
         bound = drift(models[0] - models[1], rows, questions, rate, steps=120)
         found = log_distances(models, rows, labels, questions, rate, steps=120)
         assert bound.start <= 120

@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from lifelong.errors import BadInput
@@ -16,7 +17,7 @@ from lifelong.recipe import Recipe
 from lifelong.worlds import Split
 
 KEY = jax.random.key(0)
-ASCENT = GradientAscent(steps=20, batch=16)
+ASCENT = GradientAscent(steps=20, batch=16, optimizer=Recipe(optax.adam, learning_rate=1e-2))
 
 
 def loss(model, batch):
@@ -43,21 +44,25 @@ def watched(at_work):
     return sat(exam, state, learner, world)
 
 
+@eqx.filter_jit
+def looked(model, forget, asked):
+    """Return what a look should find: by the definitions, on batches chosen by hand."""
+    right = [accuracy_on(model, own) for own in asked]
+    chances = [jax.nn.softmax(jax.vmap(model)(own.x)) for own in asked]
+    return {"loss": losses(loss, model, forget).mean(), "right": jnp.array(right), "outlook": jnp.concatenate(chances)}
+
+
 def test_the_first_look_finds_the_model_as_it_is_and_the_last_one_as_it_is_unlearned(at_work, watched):
     world, _, state = at_work
     forget = world.review(jnp.int32(1), 180).page(jnp.int32(0))
     assert set(np.asarray(forget.y).tolist()) == {3, 4, 5}
+    every = world.papers(120).page(jnp.int32(0))
+    firsts = [np.flatnonzero(every.task == task)[:40] for task in (0, 1)]
+    asked = [jax.tree.map(lambda leaf: leaf[rows], every) for rows in firsts]  # noqa: B023
     after = eqx.filter_jit(ASCENT.forget)(state.model, forget, None, loss, key=KEY)
     for look, model in {0: state.model, -1: after}.items():
-        np.testing.assert_allclose(watched["loss"][look], losses(loss, model, forget).mean(), rtol=1e-4)
-        asked = world.papers(120).page(jnp.int32(0))
-        for task in (0, 1):
-            own = eqx.tree_at(lambda batch: batch.weight, asked, (asked.task == task) * 1.0)
-            few = np.flatnonzero(own.weight)[:40]
-            own = jax.tree.map(lambda leaf: leaf[few], own)  # noqa: B023
-            np.testing.assert_allclose(watched["right"][look, task], accuracy_on(model, own), atol=1e-6)
-            chances = jax.nn.softmax(jax.vmap(model)(own.x))
-            np.testing.assert_allclose(watched["outlook"][look].reshape(2, 40, 6)[task], chances, atol=1e-4)
+        for name, expected in looked(model, forget, asked).items():
+            np.testing.assert_allclose(watched[name][look], expected, rtol=1e-3, atol=1e-4)
 
 
 def test_loss_rises_from_look_to_look(watched):

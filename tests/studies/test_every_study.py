@@ -6,6 +6,7 @@ are made up, so that none need to be installed.
 
 import dataclasses
 from importlib import import_module
+from types import MappingProxyType
 
 import equinox as eqx
 import jax
@@ -58,7 +59,7 @@ class Caught(BaseException):
     """What would have been lived."""
 
 
-def catch(learner, world, teacher, *exam, sweep, steps, **_):
+def catch(learner, world, teacher, *_, steps, sweep=MappingProxyType({}), **__):
     """Stand in for `live`."""
     raise Caught({"learner": learner, "world": world, "teacher": teacher, "sweep": dict(sweep), "steps": steps})
 
@@ -102,12 +103,12 @@ def differences(a, b, path="") -> dict:
     inner = f"{path}." if path else ""
     if type(a) is not type(b):
         return {path: b}
-    if dataclasses.is_dataclass(a):
+    if dataclasses.is_dataclass(a) and not isinstance(a, type):
         names = [field.name for field in dataclasses.fields(a)]
         parts = [differences(getattr(a, name), getattr(b, name), inner + name) for name in names]
     elif isinstance(a, dict) and a.keys() == b.keys():
         parts = [differences(a[name], b[name], f"{inner}{name}") for name in a]
-    elif isinstance(a, tuple | list) and len(a) == len(b) and any(map(eqx.is_array_like, a)) is False:
+    elif isinstance(a, tuple | list) and len(a) == len(b) and not any(isinstance(value, float) for value in a):
         parts = [differences(*pair, f"{inner}{i}") for i, pair in enumerate(zip(a, b, strict=True))]
     else:
         arrays = eqx.is_array(a) or isinstance(a, np.ndarray)
