@@ -64,8 +64,10 @@ def test_all_parts_hold_where_recall_is_as_claimed_and_fail_where_it_is_not():
 
 
 def test_a_crossing_lies_between_exams_and_is_undefined_where_there_is_none():
-    exams = xr.Dataset({"examples": ("exam", [10, 20, 30])})
-    curves = xr.DataArray([[0.5, 0.7, 0.9], [0.1, 0.2, 0.3], [0.8, 0.9, 0.9]], dims=("seed", "exam"))
+    """What is seen before the first example is the cue itself, and no recall."""
+    exams = xr.Dataset({"examples": ("exam", [0, 10, 20, 30])})
+    curves = [[1.0, 0.5, 0.7, 0.9], [1.0, 0.1, 0.2, 0.3], [1.0, 0.8, 0.9, 0.9]]
+    curves = xr.DataArray(curves, dims=("seed", "exam"))
     np.testing.assert_allclose(crossing(curves, exams), [22.5, np.nan, np.nan])
 
 
