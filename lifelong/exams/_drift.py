@@ -30,7 +30,7 @@ def ridge_stage(x: Rows, y: Float[np.ndarray, " n"], before: Weights | None = No
 
 def ascended(
     weights: Weights, x: Rows, y: Float[np.ndarray, " n"], rate: float, steps: int
-) -> Float[np.ndarray, "1+steps features"]:
+) -> Float[np.ndarray, "looks features"]:
     """Return the weights before, and after each step of climbing the mean squared error on the rows."""
     path = [np.asarray(weights, float)]
     for _ in range(steps):
@@ -45,7 +45,7 @@ def log_distances(
     questions: Float[np.ndarray, "m features"],
     rate: float,
     steps: int,
-) -> Float[np.ndarray, " 1+steps"]:
+) -> Float[np.ndarray, " looks"]:
     """Return the log of the mean squared difference of two models' answers before and after each step of the same ascent."""
     one, other = (ascended(model, x, y, rate, steps) for model in models)
     return np.log((((one - other) @ questions.T) ** 2).mean(-1) + np.finfo(float).tiny)
@@ -59,7 +59,7 @@ class Drift(NamedTuple):
 
     start: int
     growth: float
-    log_floor: Float[np.ndarray, " 1+steps"]
+    log_floor: Float[np.ndarray, " looks"]
 
 
 def drift(
