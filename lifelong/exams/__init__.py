@@ -8,6 +8,11 @@ from ._bias import Bias as Bias
 from ._confusion import Closeness as Closeness
 from ._confusion import Confusion as Confusion
 from ._corrupted import Corrupted as Corrupted
+from ._drift import Drift as Drift
+from ._drift import ascended as ascended
+from ._drift import drift as drift
+from ._drift import log_distances as log_distances
+from ._drift import ridge_stage as ridge_stage
 from ._exam import Exam as Exam
 from ._exam import Several as Several
 from ._exam import several as several
@@ -37,6 +42,7 @@ from ._remains import prediction_distance as prediction_distance
 from ._remains import relearning_curve as relearning_curve
 from ._remains import steps_to_reach as steps_to_reach
 from ._requests import forgotten_accuracy as forgotten_accuracy
+from ._requests import kept_tasks as kept_tasks
 from ._requests import relapse as relapse
 from ._requests import retained_accuracy as retained_accuracy
 from ._requests import spill as spill
@@ -59,3 +65,4 @@ from ._transfer import learning_accuracy as learning_accuracy
 from ._transfer import min_accuracy as min_accuracy
 from ._transfer import stability_gap as stability_gap
 from ._transfer import worst_case_accuracy as worst_case_accuracy
+from ._unlearned import Unlearned as Unlearned

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +16,7 @@ from scipy.stats import rankdata
 from lifelong.errors import BadInput
 from lifelong.feedback import permitted, weighted_mean
 from lifelong.memory import Loss
-from lifelong.memory._unlearning import turn_of
+from lifelong.memory._unlearning import followed, turn_of
 from lifelong.recipe import Recipe
 from lifelong.worlds import Batch
 
@@ -93,24 +92,13 @@ def relearning_curve(
     Pure, for `jit` and `vmap`. All weights learn, on shuffled passes, with a fresh optimizer (Adam with a learning rate
     of 10⁻³ unless stated).
     """
-    chosen: Any = optimizer or Recipe(optax.adam, learning_rate=1e-3)
-    rule = chosen() if isinstance(chosen, Recipe) else chosen
-    theta, rest = eqx.partition(model, eqx.is_inexact_array)
+    chosen = optimizer or Recipe(optax.adam, learning_rate=1e-3)
     seed = jax.random.bits(key, (), jnp.uint32)
 
-    def descend(i: Array, carry: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
-        theta, state = carry
-        drawn = turn_of(train, i, batch, seed)
-        gradient = jax.grad(lambda theta: loss(eqx.combine(theta, rest), drawn))(theta)
-        updates, state = rule.update(gradient, state, theta)
-        return eqx.apply_updates(theta, updates), state
+    def objective(now: PyTree, i: Int[Array, ""]) -> Float[Array, ""]:
+        return loss(now, turn_of(train, i, batch, seed))
 
-    def look(carry: tuple[PyTree, PyTree], k: Array) -> tuple[tuple[PyTree, PyTree], Float[Array, ""]]:
-        carry = jax.lax.fori_loop(k * every, (k + 1) * every, descend, carry)
-        return carry, accuracy_on(eqx.combine(carry[0], rest), test)
-
-    _, later = jax.lax.scan(look, (theta, rule.init(theta)), jnp.arange(steps // every))
-    return jnp.concatenate([accuracy_on(model, test)[None], later])
+    return followed(model, objective, chosen, steps, lambda now: accuracy_on(now, test), every)
 
 
 def steps_to_reach(curve: ArrayLike, level: float | ArrayLike, every: int = 1) -> Int[np.ndarray, "..."]:

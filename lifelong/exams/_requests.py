@@ -7,7 +7,7 @@ A record a[..., r, i] holds the accuracy on task i after request r, with any num
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from lifelong.errors import BadInput
 from lifelong.worlds import read_requests
@@ -61,6 +61,12 @@ def relapse(record: Record, requests: str) -> Values:
         if unlearned and (later := _until_learned(read, r))
     ]
     return _mean_of(rises, record)
+
+
+def kept_tasks(requests: str, tasks: int) -> Bool[np.ndarray, "requests tasks"]:
+    """Return, after each request, which of so many tasks are learned and not unlearned."""
+    read = read_requests(requests)
+    return np.array([[task in _kept(read[: r + 1]) for task in range(tasks)] for r in range(len(read))])
 
 
 def _until_learned(read: Sequence[tuple[int, bool]], r: int) -> list[int]:

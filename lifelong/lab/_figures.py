@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from lifelong.exams import mean_interval
+from lifelong.exams import kept_tasks, mean_interval
 
 from ._svg import Curves, Row, curve_panel, heat_panel, strip_chart
 from ._verdict import Claim, Verdict
@@ -152,8 +152,8 @@ def _curve_panel(
 def known_so_far(life: xr.Dataset, name: str, ends: np.ndarray) -> xr.DataArray | None:
     """Return an exam result [seed, exam], averaged over the tasks met at each exam (all tasks where none is known).
 
-    At an exam at step t the first 1 + #{ends < t} tasks have been met; the exam before the first step is left out.
-    Returns None where there is no such result by seed and exam.
+    At an exam at step t the first 1 + #{ends < t} tasks have been met, or in a life of requests those that are to be
+    known then; the exam before the first step is left out. Returns None where there is no such result by seed and exam.
     """
     if name not in life or not {"seed", "exam"} <= set(life[name].dims):
         return None
@@ -161,12 +161,21 @@ def known_so_far(life: xr.Dataset, name: str, ends: np.ndarray) -> xr.DataArray 
     if not result.sizes["exam"]:
         return None
     if "task" in result.dims:
-        met = 1 + np.searchsorted(ends, result.exam.values, side="left") if len(ends) else result.sizes["task"]
-        among = np.arange(result.sizes["task"])[:, None] < np.broadcast_to(met, result.sizes["exam"])
-        mask = xr.DataArray(among, dims=("task", "exam"))
-        result = result.where(mask, 0).sum("task", skipna=False) / mask.sum("task")
+        mask = xr.DataArray(_among(life, result, ends), dims=("task", "exam"))
+        count = mask.sum("task")
+        result = result.where(mask, 0).sum("task", skipna=False) / count.where(count > 0)
     others = [dim for dim in result.dims if dim not in ("seed", "exam")]
     return result.mean(others, skipna=False).transpose("seed", "exam")
+
+
+def _among(life: xr.Dataset, result: xr.DataArray, ends: np.ndarray) -> Bool[np.ndarray, "task exam"]:
+    """Return which tasks count at each exam."""
+    tasks = result.sizes["task"]
+    passed = np.searchsorted(ends_of(life) if "requests" in life.attrs else ends, result.exam.values, side="left")
+    if "requests" in life.attrs:
+        return kept_tasks(life.attrs["requests"], tasks)[passed].T
+    met = 1 + passed if len(ends) else tasks
+    return np.arange(tasks)[:, None] < np.broadcast_to(met, result.sizes["exam"])
 
 
 def matrix_figures(run: "Run") -> list[Panel]:
@@ -186,6 +195,8 @@ def _matrix_panel(run: "Run", arm: str, life: xr.Dataset) -> Panel:
     if np.any((seen < 0) | (seen > 1)):
         return Panel(arm, "", f"'{run.study.curve}' is no share, so it has no heat map", strong)
     learned = np.arange(means.shape[1]) <= np.arange(means.shape[0])[:, None]
+    if "requests" in life.attrs:
+        learned = kept_tasks(life.attrs["requests"], means.shape[1])
     final = ", ".join(_value(100 * float(v), Unit(True)) for v in means[-1])
     label = f"{arm}: {spoken(run.study.curve)} in per cent on each task; after the last one {final}"
     return Panel(arm, heat_panel(means, learned, label), strong=strong)

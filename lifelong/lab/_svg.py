@@ -171,7 +171,10 @@ def curve_panel(curves: Curves, limits: tuple[float, float], label: str) -> str:
     body += [text(26, y(v) + 4, _number(v), "muted", "end") for v in levels]
     body += [text(x.start, height - 6, "0", "muted"), text(x.end, height - 6, f"step {x.high:,.0f}", "muted", "end")]
     body.append(path([_points(curves.steps, one, x, y) for one in curves.thin], f"thin {colour}"))
-    body += [path([_points(*curves.ghost, x, y)], "ghost")] if curves.ghost else []
+    if curves.ghost:
+        steps, values = curves.ghost
+        lived = steps <= x.high
+        body.append(path([_points(steps[lived], values[lived], x, y)], "ghost"))
     body.append(path([_points(curves.steps, curves.thick, x, y)], f"thick {colour}"))
     return drawing(width, height, label, *body)
 

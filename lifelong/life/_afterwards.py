@@ -1,5 +1,6 @@
 """Exams that are too long to be sat on the way."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -14,7 +15,7 @@ from lifelong.learners import Learner
 from lifelong.worlds import World
 
 from ._life import Life
-from ._programs import LifeState
+from ._programs import LifeState, compiler_options
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,10 +41,14 @@ def sit_afterwards(
     return xr.Dataset(labelled, dict(life.dims))
 
 
-@eqx.filter_jit
-def _sit(states: LifeState, keys: Key[Array, " lanes"], learner: Learner, world: World, exam: Exam) -> dict[str, Any]:
+def _sit_in_lanes(
+    states: LifeState, keys: Key[Array, " lanes"], learner: Learner, world: World, exam: Exam
+) -> dict[str, Any]:
     def lane(state: LifeState, key: PRNGKeyArray, learner: Learner, world: World, exam: Exam) -> dict[str, Any]:
         return exam.sit(state.learner, learner, state.within(world), key=key)
 
     over = eqx.if_array(0)
     return eqx.filter_vmap(lane, in_axes=(over, 0, None, None, None))(states, keys, learner, world, exam)
+
+
+_sit: Callable[..., dict[str, Any]] = eqx.filter_jit(_sit_in_lanes, compiler_options=compiler_options())  # pyright: ignore[reportCallIssue]

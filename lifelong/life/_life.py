@@ -61,6 +61,12 @@ class Life:
         """Whether no lane was interrupted."""
         return Result.interrupted not in self.results
 
+    def whole(self) -> "Life":
+        """Return this life if it was lived to its end, and hand the interruption on (`KeyboardInterrupt`) if not."""
+        if not self.finished:
+            raise KeyboardInterrupt
+        return self
+
     @property
     def matrix(self) -> Float[np.ndarray, "*lanes exam task"]:
         """Accuracy on every task (last axis) after every finished task (second to last axis)."""

@@ -24,6 +24,9 @@ from lifelong.worlds import Batch, shuffled
 
 from ._base import Loss
 
+Objective = Callable[[PyTree, Int[Array, ""]], Float[Array, ""]]
+"""What is descended: a function of the model and the number of the step."""
+
 
 def _adam() -> Recipe:
     return Recipe(optax.adam, learning_rate=1e-3)
@@ -87,17 +90,41 @@ class GradientUnlearner(Unlearner):
 
     def forget(self, model: PyTree, forget: Batch, retain: Batch | None, loss: Loss, *, key: PRNGKeyArray) -> PyTree:
         """Return the model after `steps` steps down the objective."""
+        return descended(model, self._total(model, forget, retain, loss, key), self.optimizer, self.steps)
+
+    def course(
+        self,
+        model: PyTree,
+        forget: Batch,
+        retain: Batch | None,
+        loss: Loss,
+        look: Callable[[PyTree], PyTree],
+        every: int = 1,
+        *,
+        key: PRNGKeyArray,
+    ) -> PyTree:
+        """Return what `look(model)` finds before, and after every `every`-th of the steps that `forget` takes.
+
+        Every array found has a leading axis of 1 + steps // every looks.
+        """
+        total = self._total(model, forget, retain, loss, key)
+        return followed(model, total, self.optimizer, self.steps, look, every)
+
+    def _total(
+        self, reference: PyTree, forget: Batch, retain: Batch | None, loss: Loss, key: PRNGKeyArray
+    ) -> Objective:
+        """Return what is descended at each step: all terms, each on the mini-batches of that step."""
         for_draws, for_steps = jax.random.split(key)
         seeds = jax.random.bits(for_draws, (2,), jnp.uint32)
 
         def total(now: PyTree, i: Int[Array, ""]) -> Float[Array, ""]:
             gone = turn_of(forget, i, self.batch, seeds[0])
-            value = self.objective(now, model, gone, loss, key=jax.random.fold_in(for_steps, i))
+            value = self.objective(now, reference, gone, loss, key=jax.random.fold_in(for_steps, i))
             if retain is not None:
                 value += self.retention * loss(now, turn_of(retain, i, self.batch, seeds[1]))
-            return jnp.asarray(value + self.protection(now, model, gone), jnp.float32)
+            return jnp.asarray(value + self.protection(now, reference, gone), jnp.float32)
 
-        return descended(model, total, self.optimizer, self.steps)
+        return total
 
 
 class GradientAscent(GradientUnlearner):
@@ -234,12 +261,35 @@ class Retrain(Unlearner):
 
 
 def descended(
-    model: PyTree,
-    objective: Callable[[PyTree, Int[Array, ""]], Float[Array, ""]],
-    optimizer: Recipe | optax.GradientTransformation,
-    steps: int,
+    model: PyTree, objective: Objective, optimizer: Recipe | optax.GradientTransformation, steps: int
 ) -> PyTree:
     """Return the model after `steps` steps down `objective(model, step)`, with the optimizer's state fresh."""
+    descend, start, whole = _descent(model, objective, optimizer)
+    return whole(jax.lax.fori_loop(0, steps, descend, start))
+
+
+def followed(
+    model: PyTree,
+    objective: Objective,
+    optimizer: Recipe | optax.GradientTransformation,
+    steps: int,
+    look: Callable[[PyTree], PyTree],
+    every: int = 1,
+) -> PyTree:
+    """Return what `look(model)` finds before, and after every `every`-th step of the way that `descended` goes."""
+    descend, start, whole = _descent(model, objective, optimizer)
+
+    def onward(carry: Any, k: Int[Array, ""]) -> tuple[Any, PyTree]:
+        carry = jax.lax.fori_loop(jnp.maximum(k - 1, 0) * every, k * every, descend, carry)
+        return carry, look(whole(carry))
+
+    return jax.lax.scan(onward, start, jnp.arange(steps // every + 1))[1]
+
+
+def _descent(
+    model: PyTree, objective: Objective, optimizer: Recipe | optax.GradientTransformation
+) -> tuple[Callable, PyTree, Callable]:
+    """Return one step, what is carried from step to step, and how the model is had from it."""
     rule: Any = optimizer() if isinstance(optimizer, Recipe) else optimizer
     theta, rest = eqx.partition(model, eqx.is_inexact_array)
 
@@ -249,8 +299,7 @@ def descended(
         updates, state = rule.update(gradient, state, theta)
         return eqx.apply_updates(theta, updates), state
 
-    theta, _ = jax.lax.fori_loop(0, steps, descend, (theta, rule.init(theta)))
-    return eqx.combine(theta, rest)
+    return descend, (theta, rule.init(theta)), lambda carry: eqx.combine(carry[0], rest)
 
 
 def losses(loss: Loss, model: PyTree, batch: Batch) -> Float[Array, " n"]:

@@ -3,6 +3,7 @@
 from ._orders import AllAtOnce as AllAtOnce
 from ._orders import Blurred as Blurred
 from ._orders import OneByOne as OneByOne
+from ._orders import Timetable as Timetable
 from ._recency import Only as Only
 from ._recency import Recency as Recency
 from ._requests import Requests as Requests

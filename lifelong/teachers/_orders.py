@@ -1,12 +1,14 @@
-"""Fixed orders: one task after the other, all at once, or flowing into each other."""
+"""Fixed orders: one task after the other, all at once, flowing into each other, or as written down."""
 
 from itertools import accumulate, cycle, takewhile
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from numpy.typing import ArrayLike
 
 from lifelong.errors import BadInput
 from lifelong.worlds import Lesson, Mixture
@@ -107,6 +109,44 @@ class Blurred(Teacher):
         inside = 0.5 - jnp.abs(now - (jnp.arange(self.tasks) + 0.5))
         weights = jnp.clip(0.5 + inside / jnp.maximum(self.blur, 1e-6), 0.0, 1.0)
         return Mixture(weights), plan + 1
+
+
+class Timetable(Teacher):
+    """Teach what is written down: the task of every lesson, one after the other; no ends are told.
+
+    After the last lesson the timetable begins again, and the turns of every task go on. Timetables of equal length share
+    a compiled program, so that an order of tasks can be compared with any shuffle of the very same lessons.
+
+    Args:
+        tasks: the task of each lesson.
+
+    Raises `BadInput` for an empty timetable, and for numbers that are no tasks.
+    """
+
+    asked: Int[Array, " lessons"]
+    turns: Int[Array, " lessons"]
+    counts: Int[Array, " tasks"]
+    tasks: int = eqx.field(static=True)
+
+    def __init__(self, tasks: ArrayLike):
+        asked = np.asarray(tasks)
+        if asked.ndim != 1 or not asked.size or asked.dtype.kind not in "iu" or asked.min() < 0:
+            raise BadInput(f"a timetable is a list of the numbers of tasks, as in [0, 0, 1, 1], and it is {tasks}")
+        met = np.cumsum(asked[:, None] == np.arange(asked.max() + 1), axis=0)
+        self.asked = jnp.asarray(asked, jnp.int32)
+        self.turns = jnp.asarray(met[np.arange(len(asked)), asked] - 1, jnp.int32)
+        self.counts = jnp.asarray(met[-1], jnp.int32)
+        self.tasks = int(asked.max()) + 1
+
+    def init(self, *, key: PRNGKeyArray) -> Clock:
+        """Return the clock."""
+        return jnp.int32(0)
+
+    def ask(self, plan: Clock, *, key: PRNGKeyArray) -> tuple[Lesson, Clock]:
+        """Return the next lesson of the timetable."""
+        again, i = jnp.divmod(plan, len(self.asked))
+        task = self.asked[i]
+        return Lesson(task, self.turns[i] + again * self.counts[task]), plan + 1
 
 
 def _check_sizes(**sizes: int) -> None:

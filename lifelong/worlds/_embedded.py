@@ -8,13 +8,15 @@ import jax
 from jaxtyping import Array, PRNGKeyArray
 
 from ._batch import Batch, Lesson, Mixture
+from ._episodes import Episodes
 from ._world import Pages, World
 
 
 class Embedded(World):
     """What a learner with frozen eyes sees: every example of a world passed through an encoder that never learns.
 
-    The encoder's weights are this world's, so they are stored once whatever the number of lifetimes.
+    The encoder's weights are this world's, so they are stored once whatever the number of lifetimes. Of `Episodes`, which
+    teach few examples again and again, those are encoded once when a lifetime opens; what is asked about always is anew.
 
     Args:
         world: where examples come from.
@@ -23,9 +25,11 @@ class Embedded(World):
 
     world: World
     encoder: Callable[[Array], Array]
+    taught: Episodes | None
 
     def __init__(self, world: World, encoder: Callable[[Array], Array]):
         self.world, self.encoder = world, encoder
+        self.taught = world.taught_through(encoder) if isinstance(world, Episodes) else None
 
     @property
     def tasks(self) -> int:
@@ -43,14 +47,19 @@ class Embedded(World):
 
     def corrupted(self, occlusion: Any = 0.0, noise: Any = 0.0) -> "Embedded":
         """Return the same view of a world that corrupts what it asks about, where it can."""
-        return Embedded(self.world.corrupted(occlusion, noise), self.encoder)  # pyright: ignore[reportAttributeAccessIssue]
+        world = self.world.corrupted(occlusion, noise)  # pyright: ignore[reportAttributeAccessIssue]
+        return eqx.tree_at(lambda view: view.world, self, world)
 
     def draw(self, lesson: Lesson | Mixture, n: int, *, key: PRNGKeyArray) -> Batch:
         """Return embedded examples of what the teacher asked for."""
+        if self.taught is not None:
+            return self.taught.draw(lesson, n, key=key)
         return self.see(self.world.draw(lesson, n, key=key))
 
     def review(self, task: Any, n: int) -> Pages:
         """Return all embedded training examples of one task."""
+        if self.taught is not None:
+            return self.taught.review(task, n)
         pages = self.world.review(task, n)
         return EmbeddedPages(world=self, pages=pages, count=pages.count)
 

@@ -1,5 +1,6 @@
 """Few-shot episodes: a sequence of small support sets, then questions about everything in them."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -175,6 +176,13 @@ class Episodes(Passes):
         """Return examples of a support set with their labels."""
         rows, labels = self.plan.rows[task, place], self.plan.labels[task, place]
         return Batch(self.x[rows], labels, jnp.broadcast_to(task, place.shape), weight)
+
+    def taught_through(self, encoder: Callable[[Array], Array]) -> "Episodes":
+        """Return this episode with every example of its support sets encoded, once; it has no questions worth asking."""
+        x = jax.vmap(encoder)(self.x[self.plan.rows.reshape(-1)])
+        rows = jnp.arange(len(x), dtype=jnp.int32).reshape(self.plan.rows.shape)
+        new = (x, self.plan._replace(rows=rows), None)
+        return eqx.tree_at(lambda w: (w.x, w.plan, w.corruption), self, new, is_leaf=lambda node: node is None)
 
     def papers(self, n: int) -> Pages:
         """Return the questions, in pages of `n`; each is corrupted in the same way however often it is asked."""

@@ -74,6 +74,13 @@ def test_what_is_known_so_far_is_the_mean_over_the_tasks_met():
     np.testing.assert_allclose(known_so_far(lived, "accuracy", np.zeros(0)), [[0.75, 0.5, 0.5]])
 
 
+def test_what_was_unlearned_or_not_yet_learned_does_not_count():
+    accuracy = [[[0.1, 0.1], [0.2, 0.9], [0.1, 0.1], [0.8, 0.2]]]
+    lived = life(accuracy, [0, 10, 15, 30], [10, 15, 30]).assign_attrs(requests="L1 U1 L0")
+    known = known_so_far(lived, "accuracy", np.array([10, 20]))
+    np.testing.assert_allclose(known, [[0.9, np.nan, 0.8]])
+
+
 def test_a_diverged_seed_leaves_a_gap_in_its_curve():
     known = known_so_far(life([[[0, 0], [np.nan, np.nan]]], [0, 10], [10]), "accuracy", np.array([10]))
     assert np.isnan(known).all()

@@ -116,6 +116,12 @@ def test_curves_have_one_path_for_all_seeds():
     assert len(of_class(root, "ghost")) == 1
 
 
+def test_a_longer_life_to_compare_with_ends_where_the_panel_ends():
+    short, long = np.array([10.0, 20.0]), np.array([10.0, 20.0, 60.0])
+    root = parsed(curve_panel(Curves(short, short[None], short, (long, long)), (0, 60), "curves"))
+    assert len(places(of_class(root, "ghost")[0])) == 2
+
+
 @pytest.mark.parametrize("tasks", [1, 5, 10])
 def test_a_heat_map_writes_its_numbers_and_shades_what_was_learned(tasks):
     matrix = np.linspace(0, 1, tasks * tasks).reshape(tasks, tasks)

@@ -92,6 +92,8 @@ def test_ctrl_c_before_the_first_step_leaves_an_empty_record(tiny, monkeypatch):
     assert set(life.results) == {Result.interrupted} and not life.finished
     assert life.exams == life.records == {} and life.state is None
     assert "interrupted" in repr(life)
+    with pytest.raises(KeyboardInterrupt):
+        life.whole()
 
 
 class Paced(loop.Pace):

@@ -1,5 +1,7 @@
 """Unlearners: their equations by hand, what they do to what is forgotten and retained, and what they may not look at."""
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -166,6 +168,18 @@ def test_vmapped_is_looped(learned):
     for i, k in enumerate(keys):
         alone = carried_out(unlearner, learned, FORGET, RETAIN, k)
         np.testing.assert_allclose(together.head.weight[i], alone.head.weight, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("unlearner", [NPO(steps=6, batch=8), SimNPO(steps=7, batch=8)], ids=["npo", "simnpo"])
+def test_a_course_passes_where_shorter_courses_end(learned, unlearner):
+    """Looks come before, and after every third step; a rest of steps without a look is not taken."""
+    look = lambda model: model.head.weight  # noqa: E731
+    course = eqx.filter_jit(unlearner.course)(learned, FORGET, RETAIN, loss, look, 3, key=KEY)
+    assert len(course) == 3
+    np.testing.assert_array_equal(course[0], learned.head.weight)
+    for i in (1, 2):
+        shorter = carried_out(replace(unlearner, steps=3 * i), learned, FORGET, RETAIN, KEY)
+        np.testing.assert_allclose(course[i], shorter.head.weight, rtol=1e-5, atol=1e-6)
 
 
 def test_every_example_comes_once_before_any_comes_twice():

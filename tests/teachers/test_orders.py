@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lifelong.errors import BadInput
-from lifelong.teachers import AllAtOnce, Blurred, OneByOne
+from lifelong.teachers import AllAtOnce, Blurred, OneByOne, Timetable
 
 KEY = jax.random.key(0)
 
@@ -111,3 +111,26 @@ def test_teachers_of_nothing_are_refused(build):
 def test_a_blur_beyond_the_neighbours_is_refused(blur):
     with pytest.raises(BadInput, match="between 0 and 1"):
         Blurred(3, 5, blur)
+
+
+def test_a_timetable_is_kept_to_and_turns_count_the_lessons_of_each_task():
+    teacher = Timetable([2, 0, 0, 2, 1])
+    lessons = asked(teacher, 8, KEY)
+    np.testing.assert_array_equal(lessons.task, [2, 0, 0, 2, 1, 2, 0, 0])
+    np.testing.assert_array_equal(lessons.turn, [0, 0, 1, 1, 0, 2, 2, 3])
+    assert teacher.tasks == 3 and teacher.boundaries(8) == ()
+
+
+def test_in_stages_or_shuffled_a_timetable_has_the_very_same_lessons_in_one_program():
+    stages = np.repeat([1, 0, 2], 4)
+    shuffled = Timetable(np.random.default_rng(0).permutation(stages))
+    lessons = [asked(teacher, 12, KEY) for teacher in (Timetable(stages), shuffled)]
+    assert jax.tree.structure(Timetable(stages)) == jax.tree.structure(shuffled)
+    given = [sorted(zip(found.task.tolist(), found.turn.tolist(), strict=True)) for found in lessons]
+    assert given[0] == given[1]
+
+
+@pytest.mark.parametrize("wrong", [[], [0, -1], [0.5], [[0, 1]]])
+def test_what_is_no_timetable_is_refused(wrong):
+    with pytest.raises(BadInput, match="a list of the numbers of tasks"):
+        Timetable(wrong)

@@ -147,7 +147,7 @@ def test_a_square_is_covered_and_lies_everywhere():
     assert (rows.sum(1) == 4).all() and (columns.sum(1) == 4).all() and (covered.sum((1, 2)) == 16).all()
     assert all(np.ptp(np.flatnonzero(row)) == 3 for row in [*rows, *columns])
     assert set(rows.argmax(1)) == set(range(7)) and set(columns.argmax(1)) == set(range(5))
-    assert (np.asarray(seen(Corruption(occlusion=2.0), KEYS[:1])).sum(1) == 0).sum() == 8
+    assert (np.asarray(seen(Corruption(occlusion=2.0), KEYS[:1])).sum(2) == 0).sum() == 8
 
 
 def test_a_share_of_pixels_is_replaced_by_noise():

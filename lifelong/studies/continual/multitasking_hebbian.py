@@ -148,7 +148,12 @@ def across(lives: Mapping[str, xr.Dataset]) -> dict[str, dict[str, xr.DataArray]
 
 
 def crossing(overlap: xr.DataArray, life: xr.Dataset, level: float = 0.75) -> xr.DataArray:
-    """Return at how many examples recall first reaches a level, interpolated between exams; undefined where never."""
+    """Return at how many examples recall first reaches a level, interpolated between exams; undefined where it does not.
+
+    The exam before the first example does not count: without couplings a network stays in its cue.
+    """
+    learned = life.examples.values > 0
+    counts, curves = life.examples.values[learned], overlap.isel(exam=learned)
 
     def first(curve: np.ndarray) -> float:
         above = np.flatnonzero(curve >= level)
@@ -158,8 +163,7 @@ def crossing(overlap: xr.DataArray, life: xr.Dataset, level: float = 0.75) -> xr
         share = (level - curve[i - 1]) / (curve[i] - curve[i - 1])
         return float(counts[i - 1] + share * (counts[i] - counts[i - 1]))
 
-    counts = life.examples.values
-    return xr.apply_ufunc(first, overlap, input_core_dims=[["exam"]], vectorize=True)
+    return xr.apply_ufunc(first, curves, input_core_dims=[["exam"]], vectorize=True)
 
 
 study = Study(
