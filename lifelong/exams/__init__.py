@@ -1,6 +1,7 @@
 """How to know what has been learned."""
 
 from ._accuracy import Accuracy as Accuracy
+from ._answers import Answers as Answers
 from ._audit import Audit as Audit
 from ._audit import Finding as Finding
 from ._audit import audit as audit

@@ -16,6 +16,7 @@ from ._horizon import retention as retention
 from ._individual import IndividualBKT as IndividualBKT
 from ._irt import Rasch as Rasch
 from ._irt import TwoParameterIRT as TwoParameterIRT
+from ._lived import practice_of as practice_of
 from ._logistic import Logistic as Logistic
 from ._marks import Marks as Marks
 from ._marks import Reliability as Reliability
