@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lifelong.keys import key_for
-from lifelong.teachers import AllAtOnce, Blurred, OneByOne, Only, Recency, Requests
+from lifelong.teachers import AllAtOnce, Blurred, MasteryTeacher, OneByOne, Only, Recency, Requests
 from lifelong.worlds import (
     Corruption,
     Embedded,
@@ -58,6 +58,7 @@ TEACHERS = {
     "by recency, met alone": Recency(tasks=TASKS, steps=3, form="encounter"),
     "by recency, without rehearsal": Recency(tasks=TASKS, steps=3, rehearsal=0.0),
     "one only": Only(2),
+    "by mastery": MasteryTeacher(tasks=TASKS, fade=0.1, hears="loss"),
     "on request": Requests("L0 L1 U0 L2", learn=3, unlearn=2),
 }
 

@@ -50,3 +50,29 @@ def test_json_holds_measures_and_advice(as_json, log, tmp_path):
 def test_mistakes_are_answered_in_one_sentence(cli, log, arguments, sentence):
     code, _, news = cli(f"trace {arguments.format(log=log)}")
     assert code == 2 and sentence in news and "Traceback" not in news
+
+
+RUN = "run uer --budget smoke"
+
+
+def test_a_stored_run_is_a_log_too(cli, as_json, folder_of, tmp_path):
+    assert cli(RUN)[0] == 0
+    folder, page = folder_of(RUN), f"--models rates,bkt --folds 2 --out {tmp_path / 'page.html'}"
+    code, shown, _ = cli(f"trace {folder} {page} --pass-mark 0.6")
+    assert code == 0 and shown.startswith("uer:") and "graded, 0 ungraded)" in shown
+    assert "a share of right answers counts as right from 0.6 on" in shown
+    by_name = as_json(f"trace uer/{folder.name[:6]} {page}")
+    one_arm = as_json(f"trace {folder / 'joint.nc'} {page}")
+    assert by_name["students"] > one_arm["students"] == 3 and "joint, seed 2" in by_name["advice"]
+    for arguments, sentence in (
+        ("--exam loss", "that could be traced; exam results there: accuracy"),
+        ("--attempts lesson", "attempts are 'exams', 'lessons' or 'both'"),
+        ("--pass-mark half", "a number was expected, and 'half' came"),
+    ):
+        code, _, news = cli(f"trace {folder} {page} {arguments}")
+        assert code == 2 and sentence in news
+    (folder / "joint.nc").write_bytes(b"broken")
+    code, _, news = cli(f"trace {folder} {page}")
+    assert code == 2 and "is not a readable result" in news
+    code, _, news = cli(f"trace uer/zzz {page}")
+    assert code == 2 and "'zzz' names 0 runs of 'uer'" in news
