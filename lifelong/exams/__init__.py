@@ -2,6 +2,9 @@
 
 from ._accuracy import Accuracy as Accuracy
 from ._answers import Answers as Answers
+from ._assessment_scale import AssessmentDesign as AssessmentDesign
+from ._assessment_scale import Issue as Issue
+from ._assessment_scale import Level as Level
 from ._audit import Audit as Audit
 from ._audit import Finding as Finding
 from ._audit import audit as audit
@@ -17,6 +20,8 @@ from ._four_way import FourWay as FourWay
 from ._four_way import Shares as Shares
 from ._four_way import four_way as four_way
 from ._generalization import GeneralizationError as GeneralizationError
+from ._helper_gate import HelperGate as HelperGate
+from ._helper_gate import HelperRefused as HelperRefused
 from ._lifelong_metrics import Assessment as Assessment
 from ._lifelong_metrics import assess as assess
 from ._lifetime_log import LifetimeLog as LifetimeLog

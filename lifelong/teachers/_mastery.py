@@ -11,7 +11,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from lifelong.errors import BadInput, Mismatch
-from lifelong.exams.tracing import BKT, SURE, Advice, Adviser, Chain
+from lifelong.exams.tracing import BKT, SURE, Advice, Adviser
 from lifelong.recipe import number
 from lifelong.worlds import Lesson, PracticeLog
 

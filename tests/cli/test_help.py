@@ -21,6 +21,11 @@ OPTIONS = {
     "export": ["--to", "--out", "--force"],
     "cite": ["--all"],
     "anchors": ["--markdown", "--seeds", "--quick", "--force", "--strict", "--out"],
+    "assess": [],
+    "trace": [
+        *("--models", "--folds", "--seed", "--out", "--most", "--student", "--skill", "--item", "--outcome", "--time"),
+        *("--attempt", "--layout", "--time-unit", "--encoding", "--exam", "--attempts", "--pass-mark"),
+    ],
     "data": [],
     "doctor": ["--out"],
 }

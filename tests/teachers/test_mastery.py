@@ -77,7 +77,7 @@ def test_a_compiled_life_is_taught_as_computed_by_hand(life):
 def test_who_forgets_is_taught_again(life):
     _, lived = life
     still, fading = lived.records["taught"]
-    assert (still[:, 0] == 0).all() and (still[:, -1] == 2).all() or np.all(np.diff(still[:, :20]) >= 0)
+    assert (still[:, 0] == 0).all() and (still.max(axis=1) > 0).all()
     assert np.any(np.diff(fading) < 0, axis=1).all()
 
 
