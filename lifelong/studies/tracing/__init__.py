@@ -1,1 +1,1 @@
-"""Knowledge tracing and assessment."""
+"""Knowledge tracing and education."""
