@@ -61,6 +61,8 @@ class Trace(Command):
         float, option("of a run: the share of right answers that counts as right", type=number, metavar="SHARE")
     ] = 0.5
 
+    anchors: Annotated[bool, option("show published AUCs on this file beside ours (name --models, and --most)")] = False
+
     def __call__(self) -> int:
         """Read the log, trace it, print the table, write the report."""
         keep_compiled()
@@ -80,6 +82,8 @@ class Trace(Command):
             show_json(_plain(found, out))
         else:
             _show(found, out, time.perf_counter() - began)
+            if self.anchors:
+                _show_anchors(found)
         return 0
 
     def _names(self) -> list[str]:
@@ -181,6 +185,27 @@ def _show(found: "Found", out: Path, seconds: float) -> None:
         f"likeliest on held-out students: {found.best}; {len(found.edges)} pairs of skills stand out as prerequisites"
     )
     print(f"report: {out} ({seconds:.0f} s)")
+
+
+def _show_anchors(found: "Found") -> None:
+    """Print published AUCs on the file, known by its layout, beside ours."""
+    from lifelong.lab._tracing_anchors import tracing_anchors
+
+    layout = next((row.layout for row in tracing_anchors() if _is_of(found.log, row.layout)), None)
+    if layout is None:
+        known = ", ".join(dict.fromkeys(row.layout for row in tracing_anchors()))
+        print(f"there are no published AUCs for this file; there are for: {known}")
+        return
+    ours = {name: one.validation.marks().auc for name, one in found.examined.items()}
+    rows = [
+        (row.name, f"{row.auc:g}", f"{ours[row.model]:.4f}" if row.model in ours else "", row.state(ours))
+        for row in tracing_anchors(layout)
+    ]
+    show("", table(("row", "published AUC", "ours", "state"), rows))
+
+
+def _is_of(log: "PracticeLog", layout: str) -> bool:
+    return bool(log.account) and any(remark.startswith(f"layout {layout}") for remark in log.account.remarks)
 
 
 def _joined(value: str, span: str) -> str:

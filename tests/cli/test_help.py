@@ -24,7 +24,7 @@ OPTIONS = {
     "assess": [],
     "trace": [
         *("--models", "--folds", "--seed", "--out", "--most", "--student", "--skill", "--item", "--outcome", "--time"),
-        *("--attempt", "--layout", "--time-unit", "--encoding", "--exam", "--attempts", "--pass-mark"),
+        *("--attempt", "--layout", "--time-unit", "--encoding", "--exam", "--attempts", "--pass-mark", "--anchors"),
     ],
     "data": [],
     "doctor": ["--out"],

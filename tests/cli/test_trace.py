@@ -136,3 +136,13 @@ def test_logs_that_cannot_be_traced_are_refused(cli, tmp_path, text, sentence):
     path.write_text(text)
     code, _, news = cli(f"trace {path} --models rates --folds 2 --out {tmp_path / 'page.html'}")
     assert code == 2 and sentence in news and "Traceback" not in news
+
+
+def test_published_numbers_stand_beside_ours_where_the_file_is_known(cli, tmp_path):
+    path, page = tmp_path / "2015.csv", f"--models rates,pfa --folds 2 --out {tmp_path / 'page.html'} --anchors"
+    rows = [f"{s},{place},{place % 3},{int(place % 2)}" for s in range(6) for place in range(20)]
+    path.write_text("\n".join(["user_id,log_id,sequence_id,correct", *rows]))
+    shown = cli(f"trace {path} {page}")[1]
+    assert "learner-performance-prediction/assistments-2015/pfa" in shown and "outside" in shown
+    path.write_text("\n".join(["student,place,skill,outcome", *rows]))
+    assert "no published AUCs for this file; there are for: assistments-2015" in cli(f"trace {path} {page}")[1]
