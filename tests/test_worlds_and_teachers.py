@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lifelong.keys import key_for
-from lifelong.teachers import AllAtOnce, Blurred, MasteryTeacher, OneByOne, Only, Recency, Requests
+from lifelong.teachers import AllAtOnce, Blend, Blurred, MasteryTeacher, OneByOne, Only, Recency, Requests
 from lifelong.worlds import (
     Corruption,
     Embedded,
@@ -53,6 +53,7 @@ TEACHERS = {
     "one by one": OneByOne(TASKS, 3),
     "one by one, any order": OneByOne(TASKS, tuple(range(1, TASKS + 1)), shuffle=True),
     "all at once": AllAtOnce(TASKS),
+    "blended": Blend([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]], 5),
     "blurred": Blurred(TASKS, 3),
     "by recency": Recency(tasks=TASKS, steps=3),
     "by recency, met alone": Recency(tasks=TASKS, steps=3, form="encounter"),

@@ -12,6 +12,7 @@ from ._bias import Bias as Bias
 from ._confusion import Closeness as Closeness
 from ._confusion import Confusion as Confusion
 from ._corrupted import Corrupted as Corrupted
+from ._decomposition import Decomposition as Decomposition
 from ._exam import Exam as Exam
 from ._exam import Several as Several
 from ._exam import several as several
