@@ -38,7 +38,7 @@ class ComposedOperations(Passes):
     """Operations on the numbers 0 … m − 1, alone and composed: what knowledge is, and what it is to put it together.
 
     A third of the operations add a number, a third multiply by one, a third permute all numbers, drawn anew in every
-    lifetime. A problem is the tokens (x, f₁, f₂, f₃), with a blank where there is no operation, its answer f₃(f₂(f₁(x))). Tasks:
+    lifetime. A problem is the tokens (x, f₁, f₂, f₃), a blank where there is no operation, its answer f₃(f₂(f₁(x))). Tasks:
     0, single operations; 1, the `withheld` share of the pairs of operation and number, which are in no other list of single
     operations; 2 and 3, composites of two and of three. Of each length `questions` composites are never taught; they
     are the exam, and `composites` returns them with their parts.
