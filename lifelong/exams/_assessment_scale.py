@@ -129,7 +129,7 @@ class AssessmentDesign:
             given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise BadFile(f"'{path}' cannot be read as a design in TOML: {error}") from error
-        return cls(**{"name": Path(path).stem} | _typed(given))
+        return cls(**_typed({"name": Path(path).stem, **given}))
 
     def permits(self, stage: str) -> bool:
         """Return whether helpers may be called at a stage; raises UnknownName for one that does not exist."""

@@ -29,7 +29,8 @@ class Decomposition(Exam):
     @property
     def dims(self) -> dict[str, tuple[str, ...]]:
         """One row a composite, one column a part."""
-        return {"whole": ("composite",)} | dict.fromkeys(("parts", "present", "withheld"), ("composite", "part"))
+        both = ("composite", "part")
+        return {"whole": ("composite",), "parts": both, "present": both, "withheld": both}
 
     @property
     def whole(self) -> bool:

@@ -147,7 +147,8 @@ class MasteryTeacher(Teacher):
                            "build it with as many")  # fmt: skip
         practised = (log.skill[:, :, None] == np.arange(self.tasks)).any(axis=1)
         start = self.init(key=jax.random.key(0)).known
-        return np.asarray(_follow(self, start, log.starts, log.student, practised, log.outcome.astype(np.float32)))
+        rows = map(jnp.asarray, (log.student, practised, log.outcome.astype(np.float32)))
+        return np.asarray(_follow(self, start, jnp.asarray(log.starts), *rows))
 
     def recommend(self, log: PracticeLog, student: str, count: int = 5) -> list[Advice]:
         """Return the skills that a student of a log needs most, by this teacher's rule, with exercises and the reason.

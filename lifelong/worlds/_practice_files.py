@@ -90,7 +90,8 @@ class CSVFile(PracticeFile):
             for first in count(0, PIECE):
                 block = list(islice(rows, PIECE))
                 if not block:
-                    self.remarks += [str(blank)] if blank.lines else []
+                    if blank.lines:
+                        self.remarks.append(str(blank))
                     return
                 even = np.array([len(fields) == len(names) for fields in block])
                 whole = block if even.all() else [fields for fields in block if len(fields) == len(names)]

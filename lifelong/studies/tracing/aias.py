@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 from scipy.special import expit
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from lifelong.exams import AssessmentDesign, Level
 from lifelong.lab import Arm, Claim, Control, Settings, Study
@@ -59,8 +59,8 @@ def lifetime(arm: Arm, settings: Settings, *, seeds, sweep, progress, checkpoint
 
 
 def _validity(sitting: Sitting, settings: Settings, seed: int, h: float) -> list[float]:
-    latents, scores = sat(sitting, settings.learners, settings.items, h, seed)
-    return [float(spearmanr(scores, latent).statistic) for latent in latents]
+    latents, scores = sat(sitting, settings.learners, settings.questions, h, seed)
+    return [float(np.corrcoef(rankdata(scores), rankdata(latent))[0, 1]) for latent in latents]
 
 
 def sat(sitting: Sitting, learners: int, items: int, h: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -180,7 +180,7 @@ study = Study(
             sentence="Where all break the rule half of the time, less validity is lost.",
         ),
     ),
-    settings={"seeds": 16, "learners": 500, "items": 12},
+    settings={"seeds": 16, "learners": 500, "questions": 12},
     budgets={"smoke": {"seeds": 2, "learners": 100}, "quick": {"seeds": 8}, "full": {}},
     simplified="A framework for teachers becomes a model of independent latents; stages of an item weigh the same and do not "
     "depend on each other, helpers are equally good for all, and a learner keeps to a rule that nothing enforces with "

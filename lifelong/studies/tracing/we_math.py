@@ -92,7 +92,7 @@ def across(lives: Mapping[str, xr.Dataset]) -> dict[str, dict[str, xr.DataArray]
         }
         for name, of in judged.items():
             found[name].append((of == planted(lives[arm], arm)).mean(1))
-            modal[name].append([np.bincount(row, minlength=4).argmax() == regime for row in of])
+            modal[name].append(np.array([np.bincount(row, minlength=4).argmax() == regime for row in of]))
     seeds = lives["both"].seed
     return {
         name: {
