@@ -45,7 +45,9 @@ def learning_curves(
     attempts = summed(np.ones(len(flat)))
     totals = {name: summed(p[row]) for name, p in {"": log.outcome == 1, **predictions}.items()}
     order = np.argsort(-attempts.sum(axis=1), kind="stable")
-    return [_curve(log, k, attempts[k], {n: t[k] for n, t in totals.items()}) for k in order if attempts[k].any()]
+    return [
+        _curve(log, k, attempts[k], {n: t[k] for n, t in totals.items()}) for k in order.tolist() if attempts[k].any()
+    ]
 
 
 def _curve(log: PracticeLog, skill: int, attempts: np.ndarray, totals: dict[str, np.ndarray]) -> LearningCurve:
