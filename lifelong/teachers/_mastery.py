@@ -56,13 +56,13 @@ class MasteryTeacher(Teacher):
     answer speaks against knowing (1 − slip < guess).
     """
 
-    prior: Float[Array, "*tasks"] = number(0.4)
-    learn: Float[Array, "*tasks"] = number(0.15)
-    forget: Float[Array, "*tasks"] = number(0.0)
-    guess: Float[Array, "*tasks"] = number(0.2)
-    slip: Float[Array, "*tasks"] = number(0.1)
-    fade: Float[Array, "*tasks"] = number(0.0)
-    enough: Float[Array, "*tasks"] = number(SURE)
+    prior: Float[Array, "..."] = number(0.4)
+    learn: Float[Array, "..."] = number(0.15)
+    forget: Float[Array, "..."] = number(0.0)
+    guess: Float[Array, "..."] = number(0.2)
+    slip: Float[Array, "..."] = number(0.1)
+    fade: Float[Array, "..."] = number(0.0)
+    enough: Float[Array, "..."] = number(SURE)
     tasks: int = eqx.field(static=True, default=10)
     rule: Literal["in order", "weakest", "gain"] = eqx.field(static=True, default="in order")
     hears: str = eqx.field(static=True, default="accuracy")

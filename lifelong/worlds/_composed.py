@@ -146,7 +146,7 @@ class Problems(Pages):
         world, place = self.world, i * self.size + jnp.arange(self.size)
         pairs, asked = len(world.orders[0]), world.questions
         single, two = place < pairs, place < pairs + asked
-        task = jnp.select([place < world.held, single, two], [1, 0, 2], 3)
+        task = jnp.array([1, 0, 2, 3])[(place >= world.held) + 0 + (~single) + (~single & ~two)]
         within = jnp.where(single, place, (place - pairs) % asked)
         one, second, third = (order[jnp.minimum(within, len(order) - 1)] for order in world.orders)
         code = jnp.select([single, two], [one, second], third)

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from lifelong.errors import BadInput, Mismatch, UnknownName
-from lifelong.exams.tracing import BKT, schedule, simulate
+from lifelong.exams.tracing import BKT, Chain, schedule, simulate
 from lifelong.learners import GradientLearner
 from lifelong.life import live
 from lifelong.nets import MLP
@@ -21,8 +21,10 @@ KEY = jax.random.key(0)
 @pytest.fixture(scope="module")
 def fitted():
     log = schedule(students=40, skills=3, attempts=20)
-    model = BKT(restarts=1, steps=20, forgets=True)
-    model.fit(log.with_outcomes(np.random.default_rng(0).integers(0, 2, len(log))))
+    model = BKT(forgets=True)
+    chain = ([0.2, 0.5, 0.3], [0.1, 0.3, 0.2], [0.05, 0.02, 0.1], [0.2, 0.3, 0.1], [0.1, 0.2, 0.05])
+    model.parameters = Chain(*(np.array([*values, 0.2], np.float32) for values in chain))
+    model.vocabulary = log.vocabulary
     return model, simulate(model, log)
 
 
