@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from lifelong.keys import key_for
-from lifelong.teachers import AllAtOnce, Blurred, OneByOne, Only, Recency, Requests
+from lifelong.teachers import AllAtOnce, Blend, Blurred, MasteryTeacher, OneByOne, Only, Recency, Requests
 from lifelong.worlds import (
+    ComposedOperations,
     Corruption,
     Embedded,
     Episodes,
@@ -46,6 +47,7 @@ WORLDS = {
     ),
     "episodes, encoded": lambda data: Embedded(Episodes(data, sets=TASKS, ways=2), eqx.nn.Lambda(jnp.tanh)),
     "patterns": lambda data: Patterns(8, TASKS, examples=9, dilution=0.3, quality=0.5),
+    "composed": lambda data: ComposedOperations(modulus=5, operations=3, questions=4),
     "teachers": lambda data: TeacherStudent(8, TASKS, load=(1.0, 0.5, 2.0), correlation=0.3, questions=9),
     "rotated, classes apart": lambda data: Transformed(pictures(data), TASKS, "class", rotation(), identity_first=True),
 }
@@ -53,11 +55,13 @@ TEACHERS = {
     "one by one": OneByOne(TASKS, 3),
     "one by one, any order": OneByOne(TASKS, tuple(range(1, TASKS + 1)), shuffle=True),
     "all at once": AllAtOnce(TASKS),
+    "blended": Blend([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]], 5),
     "blurred": Blurred(TASKS, 3),
     "by recency": Recency(tasks=TASKS, steps=3),
     "by recency, met alone": Recency(tasks=TASKS, steps=3, form="encounter"),
     "by recency, without rehearsal": Recency(tasks=TASKS, steps=3, rehearsal=0.0),
     "one only": Only(2),
+    "by mastery": MasteryTeacher(tasks=TASKS, fade=0.1, hears="loss"),
     "on request": Requests("L0 L1 U0 L2", learn=3, unlearn=2),
 }
 
@@ -107,7 +111,7 @@ def check(batch, world):
     """Check that numbers are finite, labels and tasks exist, and the right answer may always be named."""
     x, y, task, weight = (np.asarray(part) for part in (batch.x, batch.y, batch.task, batch.weight))
     assert np.isfinite(x).all() and set(np.unique(weight)) <= {0.0, 1.0}
-    assert (y >= 0).all() and (y < world.outputs).all() and (task >= 0).all() and (task < TASKS).all()
+    assert (y >= 0).all() and (y < world.outputs).all() and (task >= 0).all() and (task < world.tasks).all()
     if batch.allowed is not None:
         assert np.take_along_axis(np.asarray(batch.allowed), y[..., None], -1).all()
 

@@ -1,5 +1,5 @@
-"""The command line: `lifelong list`, `show`, `run`, `report`, `verify`, `compare`, `export`, `cite`, `anchors`, `data`,
-`doctor`.
+"""The command line: `lifelong list`, `show`, `run`, `report`, `verify`, `compare`, `export`, `cite`, `anchors`, `trace`,
+`assess`, `data`, `doctor`.
 
 Every command is a dataclass; its fields are the options, and argparse reads them. Tyro, which does the same from the
 same dataclasses, was measured beside it on two cores: 0.13 s to import and 0.11 to 0.15 s to parse even one command,
@@ -30,6 +30,7 @@ COMMANDS = {
     "cite": "_catalogue.Cite",
     "anchors": "_anchors.Anchors",
     "trace": "_tracing.Trace",
+    "assess": "_assessing.Assess",
     "data": "_data.Data",
     "doctor": "_doctor.Doctor",
 }
@@ -37,7 +38,7 @@ COMMANDS = {
 
 EXIT_CODES = {
     0: "fine (for `run`: the study ran; the verdict is in the output)",
-    1: "`verify` found a verdict that changed, or lives that other code lived",
+    1: "`verify` found a verdict that changed, or lives that other code lived; `assess` a design that contradicts itself",
     2: "bad input or a bad file; one sentence on standard error says which, and how to mend it",
     3: "`run --strict` found a verdict other than supported, `anchors --strict` a row outside its band",
     70: "a fault of lifelong itself, shown as a traceback: please report it, with what `lifelong doctor` prints",

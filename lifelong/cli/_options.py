@@ -30,6 +30,14 @@ def whole_number(text: str) -> int:
         raise argparse.ArgumentTypeError(f"a whole number was expected, and '{text}' came") from None
 
 
+def number(text: str) -> float:
+    """Read a number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a number was expected, and '{text}' came") from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """A command: its fields are its options, its docstring is its help, and calling it does the work."""

@@ -8,11 +8,13 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lifelong.errors import BadInput
+from lifelong.lab._catalogue import catalogue
 
 from ._cache import keep_compiled
-from ._options import Command, command_line, option, whole_number
+from ._options import Command, command_line, number, option, whole_number
 from ._output import say, show, show_json, table
 from ._progress import CLEAR
+from ._stored import run_named
 
 if TYPE_CHECKING:
     from lifelong.lab._trace import Trace as Found
@@ -27,11 +29,12 @@ class Trace(Command):
     """Trace what students know: fit models to a practice log, examine them, and write a report with advice.
 
     The log is a CSV or Parquet file with a row an attempt (student, skill, item, outcome, time), a folder of EdNet KT1, or
-    "lkt". Columns of public layouts and usual names are found; others are named by --student and its like. What became
-    of every row is said first.
+    "lkt". Columns of public layouts and usual names are found; others are named by --student and its like. A stored run
+    is a log too, given its folder, a file of one arm, or STUDY/RUN: every arm and seed is a student, every task a skill.
+    What became of every row is said first.
     """
 
-    log: Annotated[str, option("the file or folder, or lkt", metavar="LOG")]
+    log: Annotated[str, option("the file or folder, lkt, or a stored run", metavar="LOG")]
     models: Annotated[str, option("which models, separated by commas, or all", metavar="NAME,NAME")] = ""
     folds: Annotated[int, option("folds of students that are held out in turn", type=whole_number, metavar="N")] = 5
     seed: Annotated[int, option("of folds, restarts and samples", type=whole_number, metavar="N")] = 0
@@ -50,6 +53,15 @@ class Trace(Command):
     layout: Annotated[str | None, option("the public layout, where it is not recognised", metavar="NAME")] = None
     time_unit: Annotated[str | None, option("the unit of times that are numbers", metavar="UNIT")] = None
     encoding: Annotated[str | None, option("the encoding of a CSV file", metavar="NAME")] = None
+    exam: Annotated[
+        str | None, option("of a run: the exam to read (default: answers, or accuracy)", metavar="NAME")
+    ] = None
+    attempts: Annotated[str, option("of a run: exams, lessons or both", metavar="WHICH")] = "exams"
+    pass_mark: Annotated[
+        float, option("of a run: the share of right answers that counts as right", type=number, metavar="SHARE")
+    ] = 0.5
+
+    anchors: Annotated[bool, option("show published AUCs on this file beside ours (name --models, and --most)")] = False
 
     def __call__(self) -> int:
         """Read the log, trace it, print the table, write the report."""
@@ -70,6 +82,8 @@ class Trace(Command):
             show_json(_plain(found, out))
         else:
             _show(found, out, time.perf_counter() - began)
+            if self.anchors:
+                _show_anchors(found)
         return 0
 
     def _names(self) -> list[str]:
@@ -88,14 +102,28 @@ class Trace(Command):
         """Return where the report goes, after making sure that it can be written."""
         from lifelong.life import check_writable
 
-        stem = Path(self.log).name.split(".")[0] or "log"
+        stem = Path(self.log).resolve().name.split(".")[0] or "log"
         out = self.out or Path(f"{stem}-trace.html")
         check_writable(out)
         return out
 
+    def _run(self) -> Path | None:
+        """Return the folder or file of a stored run, if that is what the log is."""
+        path = Path(self.log)
+        if path.suffix == ".nc" or (path / "manifest.json").exists():
+            return path
+        slug, _, name = self.log.partition("/")
+        if path.exists() or not name or slug not in {paper.slug for paper in catalogue()}:
+            return None
+        return run_named(slug, name, None)
+
     def _read(self) -> "PracticeLog":
         from lifelong.worlds import practice_log
 
+        if run := self._run():
+            from lifelong.lab._practised import practice_of_run
+
+            return practice_of_run(run, self.exam, attempts=self.attempts, pass_mark=self.pass_mark)
         columns = {role: getattr(self, role) for role in ("student", "item", "outcome", "time", "attempt")}
         columns |= {"skill": [name for name in self.skill.split(",") if name]}
         return practice_log(
@@ -157,6 +185,27 @@ def _show(found: "Found", out: Path, seconds: float) -> None:
         f"likeliest on held-out students: {found.best}; {len(found.edges)} pairs of skills stand out as prerequisites"
     )
     print(f"report: {out} ({seconds:.0f} s)")
+
+
+def _show_anchors(found: "Found") -> None:
+    """Print published AUCs on the file, known by its layout, beside ours."""
+    from lifelong.lab._tracing_anchors import tracing_anchors
+
+    layout = next((row.layout for row in tracing_anchors() if _is_of(found.log, row.layout)), None)
+    if layout is None:
+        known = ", ".join(dict.fromkeys(row.layout for row in tracing_anchors()))
+        print(f"there are no published AUCs for this file; there are for: {known}")
+        return
+    ours = {name: one.validation.marks().auc for name, one in found.examined.items()}
+    rows = [
+        (row.name, f"{row.auc:g}", f"{ours[row.model]:.4f}" if row.model in ours else "", row.state(ours))
+        for row in tracing_anchors(layout)
+    ]
+    show("", table(("row", "published AUC", "ours", "state"), rows))
+
+
+def _is_of(log: "PracticeLog", layout: str) -> bool:
+    return bool(log.account) and any(remark.startswith(f"layout {layout}") for remark in log.account.remarks)
 
 
 def _joined(value: str, span: str) -> str:

@@ -1,6 +1,10 @@
 """How to know what has been learned."""
 
 from ._accuracy import Accuracy as Accuracy
+from ._answers import Answers as Answers
+from ._assessment_scale import AssessmentDesign as AssessmentDesign
+from ._assessment_scale import Issue as Issue
+from ._assessment_scale import Level as Level
 from ._audit import Audit as Audit
 from ._audit import Finding as Finding
 from ._audit import audit as audit
@@ -8,6 +12,7 @@ from ._bias import Bias as Bias
 from ._confusion import Closeness as Closeness
 from ._confusion import Confusion as Confusion
 from ._corrupted import Corrupted as Corrupted
+from ._decomposition import Decomposition as Decomposition
 from ._drift import Drift as Drift
 from ._drift import ascended as ascended
 from ._drift import drift as drift
@@ -21,6 +26,8 @@ from ._four_way import FourWay as FourWay
 from ._four_way import Shares as Shares
 from ._four_way import four_way as four_way
 from ._generalization import GeneralizationError as GeneralizationError
+from ._helper_gate import HelperGate as HelperGate
+from ._helper_gate import HelperRefused as HelperRefused
 from ._lifelong_metrics import Assessment as Assessment
 from ._lifelong_metrics import assess as assess
 from ._lifetime_log import LifetimeLog as LifetimeLog

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Shaped
 
 from lifelong.errors import BadInput, Mismatch
 from lifelong.feedback import CrossEntropy, Feedback, Info
@@ -149,7 +149,7 @@ class GradientLearner(Learner):
     def answer(
         self,
         state: GradientState,
-        x: Float[Array, "n *shape"],
+        x: Shaped[Array, "n *shape"],
         allowed: Bool[Array, "n outputs"] | None = None,
         *,
         key: PRNGKeyArray | None = None,

@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Shaped
 
 from lifelong.feedback import FORBIDDEN, Info
 from lifelong.worlds import Batch, Lesson, World
@@ -29,7 +29,7 @@ class Learner(eqx.Module):
     def answer(
         self,
         state: PyTree,
-        x: Float[Array, "n *shape"],
+        x: Shaped[Array, "n *shape"],
         allowed: Bool[Array, "n outputs"] | None = None,
         *,
         key: PRNGKeyArray | None = None,

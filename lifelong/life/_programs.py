@@ -56,13 +56,17 @@ class LifeState(eqx.Module):
     @property
     def taught(self) -> Int[Array, " lanes"]:
         """The task of every lane's last lesson (of the first, before any); −1 for a mixture."""
-        if hasattr(self.lesson, "task") and not isinstance(self.lesson, Mixture):
-            return self.lesson.task
-        return jnp.full(len(jax.tree.leaves(self.lesson)[0]), -1)
+        return jnp.broadcast_to(_task_of(self.lesson), len(jax.tree.leaves(self.lesson)[0]))
 
     def examined(self, learner: Learner) -> "LifeState":
         """Return what takes part in an exam that does not look at all of a learner."""
         return LifeState(learner.examined(self.learner), None, None, self.place)
+
+
+def _task_of(lesson: Any) -> Int[Array, "*lanes"]:
+    """Return the task of a lesson; −1 for a mixture, and for what has none."""
+    single = hasattr(lesson, "task") and not isinstance(lesson, Mixture)
+    return jnp.asarray(lesson.task if single else -1, jnp.int32)
 
 
 def compiler_options() -> dict[str, int]:
@@ -134,7 +138,8 @@ def _step(parts: Parts, key: PRNGKeyArray, static: PyTree) -> Callable:
         experience = learner.meet(state.learner, state.within(parts.world), lesson, key=key_for(key, "meet", i))
         learned, info = learner.learn(state.learner, experience, key=key_for(key, "learn", i))
         plan = teacher.tell(plan, lesson, info, key=key_for(key, "tell", i))
-        return eqx.filter(LifeState(learned, plan, lesson, state.place), eqx.is_array), info
+        after = LifeState(learned, plan, lesson, state.place)
+        return eqx.filter(after, eqx.is_array), {**info, "taught": _task_of(lesson)}
 
     return step
 

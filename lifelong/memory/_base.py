@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
 
 from lifelong.keys import key_for
 from lifelong.recipe import number as number
@@ -99,7 +99,7 @@ class Memory(eqx.Module):
         """
         return released(m, gone)
 
-    def answer(self, m: PyTree, model: PyTree, x: Float[Array, "n *shape"]) -> Float[Array, "n outputs"]:
+    def answer(self, m: PyTree, model: PyTree, x: Shaped[Array, "n *shape"]) -> Float[Array, "n outputs"]:
         """Return the logits with which the learner answers."""
         return jax.vmap(model)(x)
 
@@ -202,7 +202,7 @@ class Chain(Memory):
         """Let each memory release what it holds."""
         return tuple(memory.release(s, gone) for memory, s in zip(self.memories, m, strict=True))
 
-    def answer(self, m: PyTree, model: PyTree, x: Float[Array, "n *shape"]) -> Float[Array, "n outputs"]:
+    def answer(self, m: PyTree, model: PyTree, x: Shaped[Array, "n *shape"]) -> Float[Array, "n outputs"]:
         """Answer with the first memory that answers for itself, else with the model."""
         for memory, s in zip(self.memories, m, strict=True):
             if memory.answers:

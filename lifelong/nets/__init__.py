@@ -8,6 +8,7 @@ from ._conv import ConvNet as ConvNet
 from ._hyper import Hypernetwork as Hypernetwork
 from ._mlp import MLP as MLP
 from ._projected import Projected as Projected
+from ._reader import Reader as Reader
 from ._vae import VAE as VAE
 from ._vae import Likelihood as Likelihood
 from ._vae import divergence_from_prior as divergence_from_prior

@@ -1,6 +1,9 @@
 """What comes next."""
 
+from ._mastery import Mastery as Mastery
+from ._mastery import MasteryTeacher as MasteryTeacher
 from ._orders import AllAtOnce as AllAtOnce
+from ._orders import Blend as Blend
 from ._orders import Blurred as Blurred
 from ._orders import OneByOne as OneByOne
 from ._orders import Timetable as Timetable

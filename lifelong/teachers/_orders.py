@@ -77,6 +77,44 @@ class AllAtOnce(Teacher):
         return Mixture(jnp.ones(self.tasks)), None
 
 
+class Blend(Teacher):
+    """Teach mixtures of tasks, one mixture after the other; no boundary is told, and after the last comes more of it.
+
+    Args:
+        weights: [phases, tasks], the share of every task in every phase, to be swept like any number.
+        steps: lessons a phase.
+
+    Raises BadInput for shapes or lengths that do not fit, and for a phase without a task.
+    """
+
+    weights: Float[Array, "phases tasks"] = eqx.field(converter=lambda w: jnp.asarray(w, jnp.float32))
+    steps: int = eqx.field(static=True)
+
+    def __check_init__(self):
+        if self.weights.ndim != 2 or self.steps < 1:
+            raise BadInput(
+                f"a blend needs weights [phases, tasks] and at least 1 step a phase: {self.weights.shape=}, {self.steps=}"
+            )
+        if not isinstance(self.weights, Tracer) and not bool(
+            jnp.all((self.weights >= 0) & (self.weights.sum(1, keepdims=True) > 0))
+        ):
+            raise BadInput(f"weights of a blend are at least 0, and some of each phase above: {self.weights}")
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks it knows."""
+        return self.weights.shape[1]
+
+    def init(self, *, key: PRNGKeyArray) -> Clock:
+        """Return the clock."""
+        return jnp.int32(0)
+
+    def ask(self, plan: Clock, *, key: PRNGKeyArray) -> tuple[Mixture, Clock]:
+        """Return the mixture of this phase."""
+        phase = jnp.minimum(plan // self.steps, self.weights.shape[0] - 1)
+        return Mixture(self.weights[phase]), plan + 1
+
+
 class Blurred(Teacher):
     """Let each task flow into the next: no boundary exists, and none is told.
 

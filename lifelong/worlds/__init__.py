@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from ._batch import Lesson as Lesson
     from ._batch import Mixture as Mixture
     from ._batch import empty_batch as empty_batch
+    from ._composed import ComposedOperations as ComposedOperations
+    from ._composed import Composites as Composites
     from ._corruption import Corruption as Corruption
     from ._embedded import Embedded as Embedded
     from ._episodes import Episode as Episode
@@ -49,6 +51,7 @@ _HOMES = {
     "_practice_reader": ("practice_log",),
     "_sequences": ("Sequences", "buckets", "sequences"),
     "_shortcut": ("Shortcut",),
+    "_composed": ("ComposedOperations", "Composites"),
     "_corruption": ("Corruption",),
     "_embedded": ("Embedded",),
     "_episodes": ("Episode", "Episodes"),

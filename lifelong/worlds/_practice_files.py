@@ -84,11 +84,14 @@ class CSVFile(PracticeFile):
         names = self.names()
         places = [names.index(column) for column in columns]
         with self._reading() as text:
-            rows = filter(None, csv.reader(text, delimiter=self.delimiter))
+            blank = _Blank()
+            rows = filter(blank.passes, csv.reader(text, delimiter=self.delimiter))
             next(rows)
             for first in count(0, PIECE):
                 block = list(islice(rows, PIECE))
                 if not block:
+                    if blank.lines:
+                        self.remarks.append(str(blank))
                     return
                 even = np.array([len(fields) == len(names) for fields in block])
                 whole = block if even.all() else [fields for fields in block if len(fields) == len(names)]
@@ -133,6 +136,21 @@ class CSVFile(PracticeFile):
         if mark.startswith(b"\xef\xbb\xbf"):
             self.remarks.append("its byte-order mark was passed over")
         return "utf-8-sig"
+
+
+class _Blank:
+    """Passes over blank lines, and counts them."""
+
+    def __init__(self):
+        self.lines = 0
+
+    def passes(self, fields: list[str]) -> bool:
+        """Return whether a line holds anything."""
+        self.lines += not fields
+        return bool(fields)
+
+    def __str__(self) -> str:
+        return f"{self.lines:,} blank line{'s' if self.lines > 1 else ''} passed over; rows are numbered without them"
 
 
 def _plain(path: Path) -> Any:

@@ -52,6 +52,7 @@ def test_every_row_is_accounted_for(tmp_path):
     joined = log.skill[(log.student == 1) & (log.time == 5)]
     assert [log.skills[k] for k in joined[0]] == ["add", "take"]
     assert "(no skill named)" in log.skills
+    assert "1 blank line passed over; rows are numbered without them" in account.remarks
 
 
 def test_only_the_first_five_rows_are_named_and_all_are_counted(tmp_path):

@@ -16,7 +16,9 @@ from ._horizon import retention as retention
 from ._individual import IndividualBKT as IndividualBKT
 from ._irt import Rasch as Rasch
 from ._irt import TwoParameterIRT as TwoParameterIRT
+from ._lived import practice_of as practice_of
 from ._logistic import Logistic as Logistic
+from ._markov import Chain as Chain
 from ._marks import Marks as Marks
 from ._marks import Reliability as Reliability
 from ._marks import auc as auc
@@ -28,7 +30,9 @@ from ._prerequisites import prerequisites as prerequisites
 from ._probes import Probes as Probes
 from ._probes import probes as probes
 from ._rates import SkillRates as SkillRates
+from ._recommend import SURE as SURE
 from ._recommend import Advice as Advice
+from ._recommend import Adviser as Adviser
 from ._simulated import schedule as schedule
 from ._simulated import simulate as simulate
 from ._tracer import DoubtfulFit as DoubtfulFit

@@ -119,5 +119,6 @@ def _fit(
 
     penalty = jnp.broadcast_to(ridge, (len(ridge), lanes))
     task = Task(design, design.value, outcome, counts, jnp.zeros((1, lanes)), penalty)
-    start = jnp.zeros((len(ridge), lanes)).at[0].set(jnp.log2(jnp.median(days)))
+    usual = jnp.clip(jnp.median(days), SHORTEST, LONGEST)
+    start = jnp.zeros((len(ridge), lanes)).at[0].set(jnp.log2(usual))
     return newton(task, start, recall, steps=STEPS, tolerance=1e-2)
