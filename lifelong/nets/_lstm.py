@@ -8,9 +8,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-UNROLL = 4
-"""Steps that are compiled into one turn of the loop: fewer turns, longer compilation."""
-
 
 class _Gates(NamedTuple):
     """What the gates of a step let through, and the tanh of the cell after it."""
@@ -22,7 +19,9 @@ class _Gates(NamedTuple):
     shown: Array
 
 
-def recur(given: Float[Array, "length batch gates"], weight: Float[Array, "width gates"]) -> Float[Array, "length batch w"]:
+def recur(
+    given: Float[Array, "length batch gates"], weight: Float[Array, "width gates"]
+) -> Float[Array, "length batch w"]:
     """Return the state after every step, h_t = σ(o)·tanh(c_t), c_t = σ(f)·c_{t−1} + σ(i)·tanh(g), from h = c = 0.
 
     (i, f, g, o) = `given`_t + h_{t−1}·`weight`, four times `width` numbers; `given` is what inputs and biases add up to.
@@ -33,16 +32,15 @@ def recur(given: Float[Array, "length batch gates"], weight: Float[Array, "width
 
 def recur_held(
     given: Float[Array, "length batch gates"], weight: Float[Array, "width gates"], hold: Bool[Array, "length batch"]
-) -> Float[Array, "length batch w"]:
-    """Return what `recur` does, where steps marked `hold` leave the state as it was."""
+) -> tuple[Float[Array, "length batch w"], Float[Array, "length batch w"]]:
+    """Return what `recur` does where steps marked `hold` leave the state as it was, and what each step would make of it."""
 
-    def step(state: tuple[Array, Array], now: tuple[Array, Array]) -> tuple[tuple[Array, Array], Array]:
-        held = now[1][:, None]
-        (h, c), _ = _step(state, now[0], weight)
-        h, c = jnp.where(held, state[0], h), jnp.where(held, state[1], c)
-        return (h, c), h
+    def step(state: tuple[Array, Array], now: tuple[Array, Array]) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        after, _ = _step(state, now[0], weight)
+        h, c = (jnp.where(now[1][:, None], old, new) for old, new in zip(state, after, strict=True))
+        return (h, c), (h, after[0])
 
-    return jax.lax.scan(step, _start(given, weight), (given, hold), unroll=UNROLL)[1]
+    return jax.lax.scan(step, _start(given, weight), (given, hold))[1]
 
 
 def _start(given: Array, weight: Array) -> tuple[Array, Array]:
@@ -65,7 +63,7 @@ def _recur(given: Array, weight: Array) -> Array:
         state, _ = _step(state, now, weight)
         return state, state[0]
 
-    return jax.lax.scan(step, _start(given, weight), given, unroll=UNROLL)[1]
+    return jax.lax.scan(step, _start(given, weight), given)[1]
 
 
 def _forward(given: Array, weight: Array) -> tuple[Array, tuple]:
@@ -73,7 +71,7 @@ def _forward(given: Array, weight: Array) -> tuple[Array, tuple]:
         after, gates = _step(state, now, weight)
         return after, (after[0], state[1], gates)
 
-    h, before, gates = jax.lax.scan(step, _start(given, weight), given, unroll=UNROLL)[1]
+    h, before, gates = jax.lax.scan(step, _start(given, weight), given)[1]
     return h, (h, before, gates, weight)
 
 
@@ -96,7 +94,7 @@ def _backward(kept: tuple, wanted: Array) -> tuple[Array, Array]:
         return (to_given @ turned, to_c * keep), to_given
 
     zero = jnp.zeros_like(h[0])
-    to_given = jax.lax.scan(step, (zero, zero), (wanted, before, gates), reverse=True, unroll=UNROLL)[1]
+    to_given = jax.lax.scan(step, (zero, zero), (wanted, before, gates), reverse=True)[1]
     return to_given, jnp.einsum("tbh,tbg->hg", h[:-1], to_given[1:])
 
 
@@ -122,7 +120,9 @@ class LSTM(eqx.Module):
 
     def __call__(
         self, x: Float[Array, "length batch inputs"], hold: Bool[Array, "length batch"] | None = None
-    ) -> Float[Array, "length batch width"]:
-        """Return the state after every step; steps marked `hold` leave none of what came in."""
+    ) -> tuple[Float[Array, "length batch width"], Float[Array, "length batch width"]]:
+        """Return the state after every step, which steps marked `hold` leave as it was, and what each would make of it."""
         given = x @ self.inputs + self.bias
-        return recur(given, self.recurrent) if hold is None else recur_held(given, self.recurrent, hold)
+        if hold is None:
+            return (recur(given, self.recurrent),) * 2
+        return recur_held(given, self.recurrent, hold)

@@ -1,10 +1,14 @@
 """What a learner knows, traced from its practice: models, their marks, and what to practise next."""
 
+from ._akt import AKT as AKT
 from ._bkt import BKT as BKT
+from ._cakt import CAKT as CAKT
 from ._catalogue import MODELS as MODELS
 from ._catalogue import USUAL_MODELS as USUAL_MODELS
 from ._curves import LearningCurve as LearningCurve
 from ._curves import learning_curves as learning_curves
+from ._deep import Deep as Deep
+from ._dkt import DKT as DKT
 from ._factors import AFM as AFM
 from ._factors import DAS3H as DAS3H
 from ._factors import PFA as PFA
@@ -27,6 +31,8 @@ from ._prerequisites import Prerequisite as Prerequisite
 from ._prerequisites import prerequisites as prerequisites
 from ._probes import Probes as Probes
 from ._probes import probes as probes
+from ._psi_kt import PSIKT as PSIKT
+from ._psi_network import Traits as Traits
 from ._rates import SkillRates as SkillRates
 from ._recommend import Advice as Advice
 from ._simulated import schedule as schedule
