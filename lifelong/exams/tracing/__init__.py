@@ -16,6 +16,7 @@ from ._factors import BestLR as BestLR
 from ._half_life import HalfLife as HalfLife
 from ._horizon import OpenLoop as OpenLoop
 from ._horizon import open_loop as open_loop
+from ._horizon import pause as pause
 from ._horizon import retention as retention
 from ._individual import IndividualBKT as IndividualBKT
 from ._irt import Rasch as Rasch
@@ -33,8 +34,13 @@ from ._probes import Probes as Probes
 from ._probes import probes as probes
 from ._psi_kt import PSIKT as PSIKT
 from ._psi_network import Traits as Traits
+from ._psi_simulated import PsiStudents as PsiStudents
+from ._psi_simulated import psi_students as psi_students
 from ._rates import SkillRates as SkillRates
 from ._recommend import Advice as Advice
+from ._seeds import fit_seeds as fit_seeds
+from ._seeds import stacked as stacked
+from ._simulated import curve_students as curve_students
 from ._simulated import schedule as schedule
 from ._simulated import simulate as simulate
 from ._tracer import DoubtfulFit as DoubtfulFit

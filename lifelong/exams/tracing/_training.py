@@ -70,7 +70,7 @@ def train(
 
 
 def _together(lanes: int) -> list[np.ndarray]:
-    """Return which lanes are stepped at once: all on an accelerator; on a CPU each alone, in a thread, where it fits the cache."""
+    """Return which lanes are stepped at once: all on an accelerator; on a CPU each alone, in a thread, for the cache."""
     return list(np.arange(lanes)[:, None] if jax.default_backend() == "cpu" else np.arange(lanes)[None])
 
 

@@ -1,0 +1,1 @@
+"""Knowledge tracing and education."""
