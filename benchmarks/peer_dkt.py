@@ -1,7 +1,7 @@
 """Time epochs of a plain DKT in PyTorch: python benchmarks/peer_dkt.py LOG.npz SETTINGS THREADS. Prints one line of JSON.
 
 An embedding of (skill, outcome), `nn.LSTM`, a linear layer over skills of which the next one's logit is taken, binary
-cross-entropy, Adam. One fold is timed, `fit_folds` of them after each other would take as many times as long.
+cross-entropy, Adam. One fold is timed; several after each other take as many times as long.
 """
 
 import json
@@ -14,6 +14,8 @@ from torch import nn
 
 
 class DKT(nn.Module):
+    """The model."""
+
     def __init__(self, skills: int, width: int):
         super().__init__()
         self.skills = skills
@@ -22,6 +24,7 @@ class DKT(nn.Module):
         self.readout = nn.Linear(width, skills)
 
     def forward(self, skill: torch.Tensor, outcome: torch.Tensor) -> torch.Tensor:
+        """Return the logit of every answer but the first."""
         states, _ = self.lstm(self.embedding(skill[:, :-1] + self.skills * outcome[:, :-1]))
         return self.readout(states).gather(2, skill[:, 1:, None])[..., 0]
 

@@ -168,8 +168,8 @@ study = Study(
         on="log_likelihood",
         by=0.005,
         knockout="shared-traits",
-        sentence="From ten attempts, PSI-KT predicts the next ten with a mean log-likelihood at least 0.005 nats above that of a "
-        "recurrent network, and traits shared by all students lose the gain.",
+        sentence="From ten attempts, PSI-KT predicts the next ten with a mean log-likelihood at least 0.005 nats above a "
+        "recurrent network's, and traits shared by all students lose the gain.",
     ),
     controls=(
         Control("coin-flips", "auc", at_least=0.47, at_most=0.53, because="tosses of a coin cannot be predicted"),
@@ -216,8 +216,8 @@ study = Study(
         "attempts": 50,
     },
     budgets={"smoke": {"seeds": 2, "epochs": 3, "drawn": 20}, "quick": {"seeds": 8, "epochs": 40}, "full": {}},
-    simplified="One log (statistics cloze practice) instead of three; embeddings of 8 numbers, an LSTM of 16 and five categories "
-    "instead of 16, 32 and ten; at most 100 epochs, stopped by a tenth of the students. Edges, categories and states are "
-    "integrated out instead of sampled, and the evidence bound has no weights. The recurrent network stops by the same students.",
+    simplified="One log (statistics cloze practice) for three; embeddings of 8 numbers, an LSTM of 16 and five categories for "
+    "16, 32 and ten; at most 100 epochs, stopped by a tenth of the students. Edges, categories and states are integrated out "
+    "instead of sampled, and the evidence bound has no weights. The recurrent network stops by the same students.",
     curve="soon_auc",
 )
