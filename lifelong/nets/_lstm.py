@@ -124,5 +124,6 @@ class LSTM(eqx.Module):
         """Return the state after every step, which steps marked `hold` leave as it was, and what each would make of it."""
         given = x @ self.inputs + self.bias
         if hold is None:
-            return (recur(given, self.recurrent),) * 2
+            states = recur(given, self.recurrent)
+            return states, states
         return recur_held(given, self.recurrent, hold)

@@ -10,7 +10,7 @@ domains", section 3), numbered here:
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -37,10 +37,10 @@ Kind = Literal["changing", "constant", "shared"]
 class Traits(NamedTuple):
     """What a student is like: forgetting α, long-run level μ, volatility σ, and γ, how far prerequisites carry."""
 
-    forgetting: Array
-    level: Array
-    volatility: Array
-    transfer: Array
+    forgetting: Float[Any, "*shape"]
+    level: Float[Any, "*shape"]
+    volatility: Float[Any, "*shape"]
+    transfer: Float[Any, "*shape"]
 
 
 class Gaussian(NamedTuple):

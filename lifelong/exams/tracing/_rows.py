@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from lifelong.worlds import UNGRADED, PracticeLog, sequences
 
@@ -15,24 +15,22 @@ GROUPS = 2
 ROUND = 16
 """Lengths are rounded up to a multiple of this, so that logs of nearly equal lengths share compiled programs."""
 
-_Numbers = np.ndarray | Array
-
 
 class Rows(NamedTuple):
-    """Pieces of histories, padded on the right: what a network may see of them, and what it is asked.
+    """Pieces of histories, padded on the right: what a network may see of them, and what it is asked. Arrays of NumPy or JAX.
 
     `row` [pieces, length] is the row of the log, −1 where padded; a place that is padded has outcome −1 and skills −1.
     `asks` marks rows that only ask, and leave no trace in any later prediction; it is None where there are none. `time`
     counts seconds from the student's first row. `extra` is whatever else a network wants to have computed beforehand.
     """
 
-    row: Int[_Numbers, "pieces length"]
-    student: Int[_Numbers, " pieces"]
-    skill: Int[_Numbers, "pieces length width"]
-    item: Int[_Numbers, "pieces length"]
-    outcome: Int[_Numbers, "pieces length"]
-    time: Float[_Numbers, "pieces length"]
-    asks: Bool[_Numbers, "pieces length"] | None = None
+    row: Int[Any, "pieces length"]
+    student: Int[Any, " pieces"]
+    skill: Int[Any, "pieces length width"]
+    item: Int[Any, "pieces length"]
+    outcome: Int[Any, "pieces length"]
+    time: Float[Any, "pieces length"]
+    asks: Bool[Any, "pieces length"] | None = None
     extra: Any = ()
 
 

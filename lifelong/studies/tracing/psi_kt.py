@@ -107,7 +107,7 @@ def recovered(
     tracer: PSIKT, fits: list, log: PracticeLog, weights: np.ndarray, found: list[PsiStudents]
 ) -> dict[str, Any]:
     """Return how traits and edges, inferred from all rows, agree with the truth, and with that of others."""
-    values: dict[str, list[float]] = {}
+    values: dict[str, list[Any]] = {}
     for seed, (fit, own, truth) in enumerate(zip(fits, weights, found, strict=True)):
         tracer.parameters, tracer.vocabulary = fit, log.vocabulary
         inferred = tracer.students(log.only(own > 0))
