@@ -87,14 +87,13 @@ def test_a_convolution_is_that_of_scipy():
     x = np.random.default_rng(0).normal(size=(4, 3, 3, 2)).astype(np.float32)
     kernel = np.asarray(layer.kernel).reshape(3, 3, 3, 2)
     expected = sum(correlate(x[..., c], kernel[..., c], mode="constant") for c in range(2))
-    np.testing.assert_allclose(layer(x.reshape(36, 2)).reshape(4, 3, 3), expected, atol=1e-5)
+    np.testing.assert_allclose(layer(jnp.asarray(x.reshape(36, 2))).reshape(4, 3, 3), expected, atol=1e-5)
 
 
 def test_attention_falls_with_distance_as_written():
     layer = Attention(4, 1, key=jax.random.key(0))
     x = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
-    seen = np.tril(np.ones((6, 6), bool))
-    ours = layer(x[None], x[None], seen[None], np.arange(6)[None])[0]
+    ours = layer(*map(jnp.asarray, (x[None], x[None], np.tril(np.ones((1, 6, 6), bool)), np.arange(6)[None])))[0]
     like, values = x @ np.asarray(layer.inputs[0]), x @ np.asarray(layer.inputs[1])
     scores, taken = like @ like.T / 2, np.zeros((6, 4))
     for t in range(6):
@@ -199,9 +198,9 @@ def test_settings_are_checked():
         DKT(learning_rate=0.0)
     with pytest.raises(BadInput, match="3 heads do not divide"):
         AKT(width=8, heads=3)
-    with pytest.raises(BadInput, match="'last'"):
-        CAKT(key="last")
-    with pytest.raises(BadInput, match="PSI-KT: traits"):
-        PSIKT(traits="none")
+    with pytest.raises(BadInput, match=r"self.window=0"):
+        CAKT(window=0)
+    with pytest.raises(BadInput, match=r"self.categories=0"):
+        PSIKT(categories=0)
     with pytest.raises(BadInput, match="has not been fitted"):
         PSIKT().edges()

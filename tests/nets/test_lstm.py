@@ -9,11 +9,12 @@ from scipy.special import expit
 from lifelong.nets import LSTM, lookup, recur, recur_held
 
 random = np.random.default_rng(0)
-GIVEN = random.normal(size=(7, 3, 20)).astype(np.float32)
-WEIGHT = random.normal(size=(5, 20)).astype(np.float32)
+GIVEN = jnp.asarray(random.normal(size=(7, 3, 20)), jnp.float32)
+WEIGHT = jnp.asarray(random.normal(size=(5, 20)), jnp.float32)
 
 
 def by_hand(given, weight, hold=None):
+    given, weight = np.asarray(given), np.asarray(weight)
     h = c = np.zeros((given.shape[1], len(weight)))
     states = []
     for t, now in enumerate(given):
@@ -32,7 +33,7 @@ def test_states_are_those_of_plain_numpy():
 
 def test_what_is_held_leaves_no_trace():
     hold = random.random((7, 3)) < 0.4
-    kept, fresh = recur_held(GIVEN, WEIGHT, hold)
+    kept, fresh = recur_held(GIVEN, WEIGHT, jnp.asarray(hold))
     np.testing.assert_allclose(kept, by_hand(GIVEN, WEIGHT, hold), atol=1e-5)
     np.testing.assert_allclose(np.asarray(fresh)[~hold], np.asarray(kept)[~hold])
     alone = by_hand(GIVEN[~hold[:, 1]][:, 1:2], WEIGHT)
@@ -40,7 +41,7 @@ def test_what_is_held_leaves_no_trace():
 
 
 def test_the_gradient_is_that_of_a_plain_scan():
-    nothing = np.zeros((7, 3), bool)
+    nothing = jnp.zeros((7, 3), bool)
     ours = jax.grad(lambda g, w: (recur(g, w) ** 3).sum(), argnums=(0, 1))(GIVEN, WEIGHT)
     theirs = jax.grad(lambda g, w: (recur_held(g, w, nothing)[0] ** 3).sum(), argnums=(0, 1))(GIVEN, WEIGHT)
     for one, other in zip(ours, theirs, strict=True):
@@ -49,19 +50,19 @@ def test_the_gradient_is_that_of_a_plain_scan():
 
 def test_a_layer_adds_inputs_and_bias():
     layer = LSTM(4, 5, key=jax.random.key(0))
-    x = random.normal(size=(7, 3, 4)).astype(np.float32)
-    expected = by_hand(x @ np.asarray(layer.inputs) + np.asarray(layer.bias), np.asarray(layer.recurrent))
+    x = jnp.asarray(random.normal(size=(7, 3, 4)), jnp.float32)
+    expected = by_hand(x @ layer.inputs + layer.bias, layer.recurrent)
     np.testing.assert_allclose(layer(x)[0], expected, atol=1e-5)
     np.testing.assert_array_equal(np.asarray(layer.bias)[5:10], 1.0)
 
 
 @pytest.mark.parametrize("rows", [6, 600])
 def test_lookups_have_the_gradient_of_indexing(rows):
-    table = random.normal(size=(rows, 3)).astype(np.float32)
-    index = random.integers(0, rows, (4, 5))
+    table = jnp.asarray(random.normal(size=(rows, 3)), jnp.float32)
+    index = jnp.asarray(random.integers(0, rows, (4, 5)))
     wanted = random.normal(size=(4, 5, 3)).astype(np.float32)
     ours = jax.grad(lambda t: (lookup(t, index) * wanted).sum())(table)
-    expected = np.zeros_like(table)
-    np.add.at(expected, index, wanted)
+    expected = np.zeros((rows, 3))
+    np.add.at(expected, np.asarray(index), wanted)
     np.testing.assert_allclose(ours, expected, atol=1e-5)
-    np.testing.assert_array_equal(lookup(jnp.asarray(table), index), table[index])
+    np.testing.assert_array_equal(lookup(table, index), table[index])

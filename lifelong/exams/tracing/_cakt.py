@@ -41,7 +41,7 @@ class Convolution(eqx.Module):
 
     def __call__(self, x: Float[Array, "*many places channels"]) -> Float[Array, "*many places made"]:
         """Return the volume convolved."""
-        taps = neighbours(*self.shape)
+        taps = jnp.asarray(neighbours(*self.shape))
         channels, made = self.kernel.shape[1:]
         kernel = jnp.concatenate([self.kernel.reshape(TAPS, -1), jnp.zeros((1, channels * made))])
         spread = lookup(kernel, taps).reshape(*taps.shape, channels, made).transpose(0, 2, 1, 3)
