@@ -107,7 +107,7 @@ class Convolved(Network):
         self.blocks = (Block(shape, 1, channels, key=keys[4]), Block(shape, channels, 1, key=keys[5]))
         self.gates = jax.random.uniform(keys[6], (2 * width, 2 * width), minval=-1.0) / math.sqrt(2 * width)
         self.biases, self.window = jnp.zeros(2 * width), window
-        self.decay, self.decays = jnp.ones(()), jnp.full((), float(decays))
+        self.decay, self.decays = jnp.ones(()), jnp.asarray(decays, jnp.float32)
 
     def logits(self, rows: Rows) -> Float[Array, "pieces length"]:
         """Return logits, a mean over the skills of a row."""

@@ -62,7 +62,7 @@ class PSIKT(Deep):
             Generative(log.skill_codes, self.width, self.traits, self.graph, key=for_model),
             Inference(log.skill_codes, self.width, self.categories, key=for_inference),
             jnp.asarray(np.median(gaps) / TAU if len(gaps) else 1.0, jnp.float32),
-            jnp.asarray(float(self.timed)),
+            jnp.asarray(self.timed, jnp.float32),
         )
 
     def foresee(self, parameters: Psi, log: PracticeLog, known: np.ndarray) -> Float[np.ndarray, " rows"]:

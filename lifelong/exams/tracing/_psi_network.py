@@ -86,8 +86,8 @@ class Generative(eqx.Module):
 
     def __init__(self, skills: int, d: int, kind: Kind, linked: bool, *, key: PRNGKeyArray):
         self.start, self.spread = jnp.array([-1.0, 0.0, 0.0, 0.0]), jnp.zeros(TRAITS)
-        self.drift, self.noise = jnp.eye(TRAITS), jnp.full(TRAITS, -4.0)
-        self.first, self.kind, self.linked = jnp.zeros(2), kind, jnp.full((), float(linked))
+        self.drift, self.noise = jnp.eye(TRAITS), jnp.full(TRAITS, -4.0, jnp.float32)
+        self.first, self.kind, self.linked = jnp.zeros(2), kind, jnp.asarray(linked, jnp.float32)
         drawn = jax.random.normal(key, (skills + d, d)) / math.sqrt(d)
         self.places, self.turn = drawn[:skills], drawn[skills:]
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from ._network import surprise
 from ._rows import Rows
@@ -98,7 +98,7 @@ class _Job(NamedTuple):
         keys = jnp.stack([jax.random.key(int(seed)) for seed in seeds])
         lanes = len(seeds)
         moments = jax.vmap(_adam(course.learning_rate).init)(network)
-        state = _State(network, moments, network, jnp.full(lanes, jnp.inf), jnp.zeros(lanes, jnp.int32))
+        state = _State(network, moments, network, jnp.full(lanes, jnp.inf, jnp.float32), jnp.zeros(lanes, jnp.int32))
         kept = [[split[g].kept for split in splits] for g in range(len(self.data))]
         for epoch in range(course.epochs):
             with self.lock if epoch == 0 else nullcontext():
@@ -147,7 +147,7 @@ def _learned(
     order: Int[Array, "lanes steps batch"],
     steps: Int[Array, ""] | int,
     weights: Float[Array, "lanes students"],
-    keys: PRNGKeyArray,
+    keys: Key[Array, " lanes"],
     epoch: Int[Array, ""] | int,
     rate: Float[Array, ""] | float,
 ) -> _State:
