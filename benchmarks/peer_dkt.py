@@ -73,9 +73,10 @@ def losses(model: DKT, parts: list, index: np.ndarray) -> torch.Tensor:
 
 def padded(student: np.ndarray, skill: np.ndarray, outcome: np.ndarray, longest: int) -> tuple[np.ndarray, ...]:
     """Return [pieces, length] arrays of histories cut into pieces, and the student of each."""
+    order = np.argsort(student, kind="stable")
+    names, starts = np.unique(student[order], return_index=True)
     found = []
-    for s in np.unique(student):
-        rows = np.flatnonzero(student == s)
+    for s, rows in zip(names, np.split(order, starts[1:]), strict=True):
         found += [(s, rows[start : start + longest]) for start in range(0, len(rows), longest)]
     length = max(len(rows) for _, rows in found)
     out = np.zeros((3, len(found), length), np.int64)
