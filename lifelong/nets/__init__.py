@@ -6,6 +6,10 @@ from ._binary import field_moments as field_moments
 from ._binary import signs as signs
 from ._conv import ConvNet as ConvNet
 from ._hyper import Hypernetwork as Hypernetwork
+from ._lookup import lookup as lookup
+from ._lstm import LSTM as LSTM
+from ._lstm import recur as recur
+from ._lstm import recur_held as recur_held
 from ._mlp import MLP as MLP
 from ._projected import Projected as Projected
 from ._reader import Reader as Reader

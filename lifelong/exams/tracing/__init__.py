@@ -1,10 +1,14 @@
 """What a learner knows, traced from its practice: models, their marks, and what to practise next."""
 
+from ._akt import AKT as AKT
 from ._bkt import BKT as BKT
+from ._cakt import CAKT as CAKT
 from ._catalogue import MODELS as MODELS
 from ._catalogue import USUAL_MODELS as USUAL_MODELS
 from ._curves import LearningCurve as LearningCurve
 from ._curves import learning_curves as learning_curves
+from ._deep import Deep as Deep
+from ._dkt import DKT as DKT
 from ._factors import AFM as AFM
 from ._factors import DAS3H as DAS3H
 from ._factors import PFA as PFA
@@ -12,6 +16,7 @@ from ._factors import BestLR as BestLR
 from ._half_life import HalfLife as HalfLife
 from ._horizon import OpenLoop as OpenLoop
 from ._horizon import open_loop as open_loop
+from ._horizon import pause as pause
 from ._horizon import retention as retention
 from ._individual import IndividualBKT as IndividualBKT
 from ._irt import Rasch as Rasch
@@ -29,10 +34,17 @@ from ._prerequisites import Prerequisite as Prerequisite
 from ._prerequisites import prerequisites as prerequisites
 from ._probes import Probes as Probes
 from ._probes import probes as probes
+from ._psi_kt import PSIKT as PSIKT
+from ._psi_network import Traits as Traits
+from ._psi_simulated import PsiStudents as PsiStudents
+from ._psi_simulated import psi_students as psi_students
 from ._rates import SkillRates as SkillRates
 from ._recommend import SURE as SURE
 from ._recommend import Advice as Advice
 from ._recommend import Adviser as Adviser
+from ._seeds import fit_seeds as fit_seeds
+from ._seeds import stacked as stacked
+from ._simulated import curve_students as curve_students
 from ._simulated import schedule as schedule
 from ._simulated import simulate as simulate
 from ._tracer import DoubtfulFit as DoubtfulFit

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 
+from ._akt import AKT
 from ._bkt import BKT
+from ._cakt import CAKT
+from ._dkt import DKT
 from ._factors import AFM, DAS3H, PFA, BestLR
 from ._half_life import HalfLife
 from ._individual import IndividualBKT
 from ._irt import Rasch, TwoParameterIRT
+from ._psi_kt import PSIKT
 from ._rates import SkillRates
 from ._tracer import Tracer
 
@@ -25,6 +29,10 @@ MODELS: dict[str, Callable[[], Tracer]] = {
     "best-lr": BestLR,
     "das3h": DAS3H,
     "half-life": HalfLife,
+    "dkt": DKT,
+    "akt": AKT,
+    "cakt": CAKT,
+    "psi-kt": PSIKT,
 }
 """Short name → what makes the tracer."""
 

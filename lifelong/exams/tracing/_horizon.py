@@ -50,13 +50,19 @@ def retention(validation: Validation, gap: float = DAY) -> Marks | None:
     log = validation.log
     if not log.timed:
         return None
-    paused = np.cumsum(log.gap >= gap)
-    after = paused - paused[log.starts[log.student]] + (log.gap >= gap)[log.starts[log.student]] > 0
-    asked = log.graded & after & _comes_back(log, after)
+    known, asked = pause(log, gap)
     if not asked.any():
         return None
-    p = validation.held_out(lambda parameters: validation.tracer.foresee(parameters, log, ~after))
+    p = validation.held_out(lambda parameters: validation.tracer.foresee(parameters, log, known))
     return mark(p, log, asked)
+
+
+def pause(log: PracticeLog, gap: float = DAY) -> tuple[Bool[np.ndarray, " rows"], Bool[np.ndarray, " rows"]]:
+    """Mark the rows before a student's first pause of `gap` seconds, and the first graded ones after it at known skills."""
+    paused = np.cumsum(log.gap >= gap)
+    first = log.starts[log.student]
+    after = paused - paused[first] + (log.gap >= gap)[first] > 0
+    return ~after, log.graded & after & _comes_back(log, after)
 
 
 def _comes_back(log: PracticeLog, after: Bool[np.ndarray, " rows"]) -> Bool[np.ndarray, " rows"]:

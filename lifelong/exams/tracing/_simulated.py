@@ -47,3 +47,33 @@ def schedule(
         items=tuple(f"item {k}.{i}" for k in range(skills) for i in range(items)),
         name="simulated",
     )
+
+
+def curve_students(
+    students: int = 400,
+    skills: int = 20,
+    attempts: int = 60,
+    gained: float = 0.7,
+    lost: float = 0.4,
+    seed: int = 0,
+) -> PracticeLog:
+    """Return students on learning curves: ln odds = a + b + gained·ln(1 + n) − lost·ln(1 + gap).
+
+    a of the student and b of the skill are standard normal, n counts earlier attempts at the skill, and gap the rows since
+    the last of them (0 before the first). Skills come in random order, so attempts at one are far apart. Raises BadInput
+    where a number is below 1.
+    """
+    log = schedule(students, skills, attempts, items=1, seed=seed)
+    random = np.random.default_rng((seed, 1))
+    ability, ease = random.normal(size=students), random.normal(size=skills)
+    skill = log.skill.reshape(students, attempts)
+    tried, last = np.zeros((2, students, skills))
+    everyone, outcome = np.arange(students), np.zeros((students, attempts), np.int8)
+    for place in range(attempts):
+        now = everyone, skill[:, place]
+        gap = np.where(tried[now] > 0, place - last[now] - 1, 0)
+        odds = ability + ease[skill[:, place]] + gained * np.log1p(tried[now]) - lost * np.log1p(gap)
+        outcome[:, place] = random.random(students) < 1 / (1 + np.exp(-odds))
+        tried[now] += 1
+        last[now] = place
+    return log.with_outcomes(outcome.ravel())

@@ -1,0 +1,111 @@
+"""An epoch of deep knowledge tracing, with plain PyTorch and with lifelong, on a real log and on a simulated one.
+
+    python benchmarks/deep_tracing.py [--log lkt|simulated] [--json]
+
+Both learn the same histories with the same widths, batches and optimizer, for five folds of students. PyTorch learns the
+folds one after the other, so the seconds of one are multiplied, with the number of threads that suits it best; lifelong's
+folds are lanes. An epoch includes predicting the students who are kept apart to stop by. The environment of PyTorch comes
+from install_peers.sh; results/deep_tracing.json keeps the last run of each log.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from continual import Report, describe_machine, finish, launch, usable_cores
+from rich.console import Console
+from rich.table import Table
+
+from lifelong.worlds import practice_log
+
+HERE = Path(__file__).resolve().parent
+PEER = HERE.parent / ".peers" / "torch" / "bin" / "python"
+RESULTS = HERE / "results" / "deep_tracing.json"
+LOGS = {"lkt": {"epochs": 4}, "simulated": {"epochs": 1}}
+SETTINGS = {"folds": 5, "width": 64, "batch": 32, "learning_rate": 5e-3, "longest": 200}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--log", action="append", choices=LOGS, help="both unless given")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options = parser.parse_args()
+    if not PEER.exists():
+        print(f"PyTorch is not installed in {PEER.parent.parent}: run benchmarks/install_peers.sh", file=sys.stderr)
+        return 2
+    results = {name: measure(name) for name in options.log or LOGS}
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(kept | results, indent=1) + "\n")
+    if options.json:
+        print(json.dumps(results, indent=1))
+    else:
+        Console(width=120).print(table(results))
+    return 0
+
+
+def measure(name: str) -> Report:
+    """Run both sides in fresh processes while nothing else runs."""
+    settings = SETTINGS | LOGS[name]
+    columns = real() if name == "lkt" else simulated(10_000, 200, 36)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "log.npz"
+        np.savez(file, **columns)
+        given = [str(file), json.dumps(settings)]
+        peers = [
+            finish([launch([str(PEER), str(HERE / "peer_dkt.py"), *given, str(threads)])])[0]
+            for threads in range(1, usable_cores() + 1)
+        ]
+        (own,) = finish([launch([sys.executable, str(HERE / "own_dkt.py"), *given])])
+    peer = min(peers, key=lambda report: report["epoch"])
+    return {
+        "attempts": len(columns["outcome"]),
+        "students": len(np.unique(columns["student"])),
+        "settings": settings,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": describe_machine(),
+        "pytorch": peer | {"folds": peer["epoch"] * settings["folds"]},
+        "lifelong": own,
+        "ratio": peer["epoch"] * settings["folds"] / own["epoch"],
+    }
+
+
+def real() -> dict[str, np.ndarray]:
+    log = practice_log("lkt")
+    log = log.rows(log.graded)
+    return {"student": log.student, "skill": log.skill[:, 0], "outcome": log.outcome.astype(np.int64)}
+
+
+def simulated(students: int, attempts: int, skills: int) -> dict[str, np.ndarray]:
+    """Return students of different ability who get better at each skill they practise."""
+    random = np.random.default_rng(0)
+    skill = random.integers(0, skills, (students, attempts))
+    tried, outcome = np.zeros((students, skills)), np.zeros((students, attempts), np.int64)
+    ability, everyone = random.normal(0, 1, students), np.arange(students)
+    hard = random.normal(0, 1, skills)
+    for place in range(attempts):
+        now = skill[:, place]
+        odds = ability - hard[now] + 0.5 * np.log1p(tried[everyone, now]) - 0.5
+        outcome[:, place] = random.random(students) < 1 / (1 + np.exp(-odds))
+        tried[everyone, now] += 1
+    return {"student": np.repeat(everyone, attempts), "skill": skill.ravel(), "outcome": outcome.ravel()}
+
+
+def table(results: dict[str, Report]) -> Table:
+    shown = Table(title="DKT, one epoch of five folds", title_justify="left")
+    for place, column in enumerate(
+        ("log", "attempts", "PyTorch, s", "lifelong, s", "PyTorch ÷ lifelong", "first, s", "AUC")
+    ):
+        shown.add_column(column, justify="right" if place else "left")
+    for name, one in results.items():
+        peer, own = one["pytorch"], one["lifelong"]
+        shown.add_row(name, f"{one['attempts']:,}", f"{peer['folds']:.2f} ({peer['threads']} threads)", f"{own['epoch']:.2f}",
+            f"{one['ratio']:.2f}", f"{own['first']:.1f}", f"{peer['auc']:.3f}, {own['auc']:.3f}")  # fmt: skip
+    return shown
+
+
+if __name__ == "__main__":
+    sys.exit(main())

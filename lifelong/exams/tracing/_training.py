@@ -1,0 +1,206 @@
+"""How networks are trained: lanes side by side, minibatches, and students kept apart to stop by."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
+from threading import Lock
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from ._network import surprise
+from ._rows import Rows
+
+KEPT = 0.1
+"""Share of students that are kept apart to stop by."""
+
+FEWEST = 10
+"""With fewer students than this none are kept apart, and training stops by what it learns from."""
+
+STEEPEST = 1.0
+"""Gradients are scaled down to this norm (Piech et al. 2015 truncate theirs too, section 3.3)."""
+
+
+class Course(NamedTuple):
+    """How long to train, by how many pieces at a time, and how fast."""
+
+    epochs: int
+    batch: int
+    patience: int
+    learning_rate: float
+
+
+class _State(NamedTuple):
+    """Lanes on their way: networks and moments of Adam, the best networks so far and their loss, epochs without better."""
+
+    network: PyTree
+    moments: PyTree
+    best: PyTree
+    lowest: Float[Array, " lanes"]
+    stale: Int[Array, " lanes"]
+
+
+class _Split(NamedTuple):
+    """Of one lane and group: the pieces to learn from and those to stop by."""
+
+    learned: Int[np.ndarray, " pieces"]
+    kept: Int[np.ndarray, " pieces"]
+
+
+def train(
+    networks: Any, groups: list[Rows], weights: Float[np.ndarray, "lanes students"], course: Course, seed: int
+) -> Any:
+    """Return trained networks; `networks` has a leading axis of lanes, lane i is shown students by `weights[i]`."""
+    graded = [(rows.outcome >= 0).any(axis=1) for rows in groups]
+    splits = [_split(groups, graded, weight, seed + lane) for lane, weight in enumerate(weights)]
+    data = [jax.tree.map(jnp.asarray, rows) for rows in groups]
+    job = _Job(data, course, Lock())
+    lanes = [
+        (jax.tree.map(lambda leaf, own=own: leaf[own], networks), [splits[i] for i in own], weights[own], own + seed)
+        for own in _together(len(weights))
+    ]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        trained = list(pool.map(lambda one: job.run(*one), lanes))
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *trained)
+
+
+def _together(lanes: int) -> list[np.ndarray]:
+    """Return which lanes are stepped at once: all on an accelerator; on a CPU each alone, in a thread, for the cache."""
+    return list(np.arange(lanes)[:, None] if jax.default_backend() == "cpu" else np.arange(lanes)[None])
+
+
+def _split(groups: list[Rows], graded: list[np.ndarray], weight: np.ndarray, seed: int) -> list[_Split]:
+    """Return which pieces of every group a lane learns from, and which it stops by; pieces without grades are neither."""
+    usable = [np.flatnonzero(some & (weight[rows.student] > 0)) for rows, some in zip(groups, graded, strict=True)]
+    students = np.unique(np.concatenate([rows.student[own] for rows, own in zip(groups, usable, strict=True)]))
+    if len(students) < FEWEST:
+        return [_Split(own, own) for own in usable]
+    kept = np.random.default_rng((seed, 0)).permutation(students)[: max(1, round(KEPT * len(students)))]
+    apart = [np.isin(rows.student[own], kept) for rows, own in zip(groups, usable, strict=True)]
+    return [_Split(own[~out], own[out]) for own, out in zip(usable, apart, strict=True)]
+
+
+class _Job(NamedTuple):
+    """Data and settings that all lanes share; the lock lets the first of them compile for all."""
+
+    data: list[Rows]
+    course: Course
+    lock: Lock
+
+    def run(self, network: Any, splits: list[list[_Split]], weights: np.ndarray, seeds: np.ndarray) -> Any:
+        """Train some lanes until all have stopped, and return the best network of each."""
+        course, weight = self.course, jnp.asarray(weights, jnp.float32)
+        keys = jnp.stack([jax.random.key(int(seed)) for seed in seeds])
+        lanes = len(seeds)
+        moments = jax.vmap(_adam(course.learning_rate).init)(network)
+        state = _State(network, moments, network, jnp.full(lanes, jnp.inf, jnp.float32), jnp.zeros(lanes, jnp.int32))
+        kept = [[split[g].kept for split in splits] for g in range(len(self.data))]
+        for epoch in range(course.epochs):
+            with self.lock if epoch == 0 else nullcontext():
+                for g, rows in enumerate(self.data):
+                    order = [
+                        _shuffled(split[g].learned, (int(s), epoch, g)) for split, s in zip(splits, seeds, strict=True)
+                    ]
+                    state = _learned(state, rows, *self._dealt(order, rows), weight, keys, epoch, course.learning_rate)
+                lost = sum(
+                    _examined(state.network, rows, *self._dealt(kept[g], rows), weight)
+                    for g, rows in enumerate(self.data)
+                )
+                state = _judged(state, lost, course.patience)
+                if bool(jnp.all(state.stale >= course.patience)):
+                    break
+        return state.best
+
+    def _dealt(self, chosen: list[np.ndarray], rows: Rows) -> tuple[Int[Array, "lanes steps batch"], int]:
+        """Return batches of pieces, −1 where there is none, in an array of one size for all, and how many are needed."""
+        batch, total = self.course.batch, len(rows.student)
+        out = np.full((len(chosen), -(-total // batch) * batch), -1, np.int32)
+        for lane, own in enumerate(chosen):
+            out[lane, : len(own)] = own
+        return jnp.asarray(out.reshape(len(chosen), -1, batch)), -(-max(map(len, chosen)) // batch)
+
+
+def _shuffled(chosen: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(seed).permutation(chosen)
+
+
+def _adam(rate: Float[Array, ""] | float) -> optax.GradientTransformation:
+    return optax.chain(optax.clip_by_global_norm(STEEPEST), optax.adam(rate))
+
+
+def _batch(rows: Rows, index: Int[Array, " batch"], weight: Float[Array, " students"]) -> tuple[Rows, Array, Array]:
+    """Return the pieces of a batch, their weights, and how many graded rows weigh in."""
+    batch = jax.tree.map(lambda column: column[jnp.maximum(index, 0)], rows)
+    own = jnp.where(index >= 0, weight[batch.student], 0.0)
+    return batch, own, (own * (batch.outcome >= 0).sum(axis=1)).sum()
+
+
+@jax.jit
+def _learned(
+    state: _State,
+    rows: Rows,
+    order: Int[Array, "lanes steps batch"],
+    steps: Int[Array, ""] | int,
+    weights: Float[Array, "lanes students"],
+    keys: Key[Array, " lanes"],
+    epoch: Int[Array, ""] | int,
+    rate: Float[Array, ""] | float,
+) -> _State:
+    """Return the state after one pass over the batches of every lane; a batch without pieces changes nothing."""
+    adam = _adam(rate)
+
+    def lane(network: PyTree, moments: PyTree, index: Array, weight: Array, key: Array) -> tuple[PyTree, PyTree]:
+        batch, own, count = _batch(rows, index, weight)
+
+        def loss(network: PyTree) -> Array:
+            return (own * network.loss(batch, key=key)).sum() / jnp.maximum(count, 1e-6)
+
+        updates, after = adam.update(jax.grad(loss)(network), moments)
+        moved = jax.tree.map(jnp.add, network, updates)
+        return jax.tree.map(partial(jnp.where, count > 0), (moved, after), (network, moments))
+
+    def step(number: Array, carry: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
+        index = jax.lax.dynamic_index_in_dim(order, number, axis=1, keepdims=False)
+        fold = jax.vmap(lambda key: jax.random.fold_in(jax.random.fold_in(key, epoch), number))
+        return jax.vmap(lane)(*carry, index, weights, fold(keys))
+
+    network, moments = jax.lax.fori_loop(0, steps, step, (state.network, state.moments))
+    return state._replace(network=network, moments=moments)
+
+
+@jax.jit
+def _examined(
+    networks: PyTree,
+    rows: Rows,
+    order: Int[Array, "lanes steps batch"],
+    steps: Int[Array, ""] | int,
+    weights: Float[Array, "lanes students"],
+) -> Float[Array, "lanes 2"]:
+    """Return −Σ ln P(answers) of the pieces in question, and how many answers there were, as they weigh."""
+
+    def lane(network: PyTree, index: Array, weight: Array) -> Array:
+        batch, own, count = _batch(rows, index, weight)
+        return jnp.stack([(own * surprise(network.logits(batch), batch)).sum(), count])
+
+    def step(number: Array, total: Array) -> Array:
+        index = jax.lax.dynamic_index_in_dim(order, number, axis=1, keepdims=False)
+        return total + jax.vmap(lane)(networks, index, weights)
+
+    return jax.lax.fori_loop(0, steps, step, jnp.zeros((len(weights), 2)))
+
+
+@jax.jit
+def _judged(state: _State, lost: Float[Array, "lanes 2"], patience: Int[Array, ""] | int) -> _State:
+    """Keep what is better than all before it, in lanes that have not stopped."""
+    loss = lost[:, 0] / jnp.maximum(lost[:, 1], 1e-6)
+    better = (loss < state.lowest) & (state.stale < patience)
+    best = jax.tree.map(
+        lambda new, old: jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old), state.network, state.best
+    )
+    stale = jnp.where(better, 0, state.stale + 1)
+    return state._replace(best=best, lowest=jnp.where(better, loss, state.lowest), stale=stale)
