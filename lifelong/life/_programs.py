@@ -55,9 +55,10 @@ class LifeState(eqx.Module):
 
     @property
     def taught(self) -> Int[Array, " lanes"]:
-        """The task of every lane's last lesson (of the first, before any); −1 for a mixture."""
-        if hasattr(self.lesson, "task") and not isinstance(self.lesson, Mixture):
-            return self.lesson.task
+        """The task of every lane's last lesson (of the first, before any); −1 for a mixture, and for tasks without number."""
+        task = getattr(self.lesson, "task", None)
+        if eqx.is_array(task) and jnp.issubdtype(task.dtype, jnp.integer) and task.ndim == 1:
+            return task if not isinstance(self.lesson, Mixture) else jnp.full(len(task), -1)
         return jnp.full(len(jax.tree.leaves(self.lesson)[0]), -1)
 
     def examined(self, learner: Learner) -> "LifeState":

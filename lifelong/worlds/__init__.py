@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ._batch import Mixture as Mixture
     from ._batch import empty_batch as empty_batch
     from ._corruption import Corruption as Corruption
+    from ._cubes import Cubes as Cubes
     from ._embedded import Embedded as Embedded
     from ._episodes import Episode as Episode
     from ._episodes import Episodes as Episodes
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
     from ._stream import Split as Split
     from ._stream import Stream as Stream
     from ._stream import Transformed as Transformed
+    from ._tasks import TaskBox as TaskBox
+    from ._tasks import TaskList as TaskList
+    from ._tasks import TaskMaker as TaskMaker
+    from ._tasks import TaskSpace as TaskSpace
+    from ._tasks import Trial as Trial
+    from ._tasks import task_space as task_space
     from ._teacher_student import TeacherStudent as TeacherStudent
     from ._transforms import Transform as Transform
     from ._transforms import permutation as permutation
@@ -50,6 +57,7 @@ _HOMES = {
     "_sequences": ("Sequences", "buckets", "sequences"),
     "_shortcut": ("Shortcut",),
     "_corruption": ("Corruption",),
+    "_cubes": ("Cubes",),
     "_embedded": ("Embedded",),
     "_episodes": ("Episode", "Episodes"),
     "_omniglot": ("omniglot",),
@@ -59,6 +67,7 @@ _HOMES = {
     "_shuffle": ("shuffled",),
     "_sources": ("Dataset", "dataset"),
     "_stream": ("Scenario", "Split", "Stream", "Transformed"),
+    "_tasks": ("TaskBox", "TaskList", "TaskMaker", "TaskSpace", "Trial", "task_space"),
     "_teacher_student": ("TeacherStudent",),
     "_transforms": ("Transform", "permutation", "rotation"),
     "_views": ("RandomViews",),
