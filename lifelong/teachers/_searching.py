@@ -88,7 +88,9 @@ def sometimes(due: Bool[Array, ""], change: Callable[[Plan], Plan], state: Plan)
 
     A `cond` would compute it in every step of every lane, so this is a loop of one turn or none.
     """
-    return jax.lax.while_loop(lambda carry: carry[0], lambda carry: (jnp.bool_(False), change(carry[1])), (due, state))[1]
+    return jax.lax.while_loop(lambda carry: carry[0], lambda carry: (jnp.bool_(False), change(carry[1])), (due, state))[
+        1
+    ]
 
 
 def in_proportion(weights: Float[Array, " n"], place: Float[Array, ""]) -> Array:

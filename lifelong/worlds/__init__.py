@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ._batch import Batch as Batch
     from ._batch import Lesson as Lesson
     from ._batch import Mixture as Mixture
+    from ._batch import Rows as Rows
     from ._batch import empty_batch as empty_batch
     from ._corruption import Corruption as Corruption
     from ._cubes import Cubes as Cubes
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_account": ("Account", "Fate"),
-    "_batch": ("Batch", "Lesson", "Mixture", "empty_batch"),
+    "_batch": ("Batch", "Lesson", "Mixture", "Rows", "empty_batch"),
     "_practice": ("UNGRADED", "PracticeLog", "Vocabulary"),
     "_practice_reader": ("practice_log",),
     "_sequences": ("Sequences", "buckets", "sequences"),
