@@ -1,4 +1,4 @@
-"""Doors to other ecosystems: a scikit-learn estimator, Gymnasium, chat models, exports of runs. Names are loaded when first used."""
+"""Doors to other ecosystems: scikit-learn, Gymnasium, chat models, exports. Names are loaded when first used."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
