@@ -78,8 +78,13 @@ class _MixtureTeacher(Searching):
         mixture = Gaussians(jnp.zeros(k), jnp.zeros((k, columns)), covariances)
         return MixturePlan(jnp.zeros((self.every, columns)), mixture, jnp.int32(0), history)
 
-    def _progress(self, mixture: Gaussians) -> Float[Array, " k"]:
+    def progress(self, mixture: Gaussians) -> Float[Array, " k"]:
+        """Return how much progress each component stands for."""
         raise NotImplementedError
+
+    def model(self, window: Float[Array, "every columns"], *, key: PRNGKeyArray) -> Gaussians:
+        """Return the mixture that models what was tried lately."""
+        return best_mixture(window, self.sizes, key=key)
 
     def choose(self, plan: MixturePlan, *, key: PRNGKeyArray) -> Float[Array, " dims"]:
         """Return a task from a component, or with `random_share`, and at first, any task."""
@@ -87,7 +92,7 @@ class _MixtureTeacher(Searching):
         for_places, for_task = jax.random.split(key)
         gate, place, *anywhere = jax.random.uniform(for_places, (2 + space.dims,))
         there = plan.mixture.weights > 0
-        progress = jnp.where(there, jnp.maximum(self._progress(plan.mixture), 0.0), 0.0)
+        progress = jnp.where(there, jnp.maximum(self.progress(plan.mixture), 0.0), 0.0)
         k = in_proportion(jnp.where(progress.sum() > 0, progress, there), place)
         noise = jax.random.normal(for_task, plan.window.shape[1:])
         drawn = plan.mixture.means[k] + cholesky(plan.mixture.covariances[k]) @ noise
@@ -98,9 +103,7 @@ class _MixtureTeacher(Searching):
         """Return the plan with one more row, and a new mixture where it is time for one."""
         slot = jnp.where(told, plan.count % self.every, self.every)
         window, count = plan.window.at[slot].set(row, mode="drop"), plan.count + told
-        mixture = sometimes(
-            told & (count % self.every == 0), lambda _: best_mixture(window, self.sizes, key=key), plan.mixture
-        )
+        mixture = sometimes(told & (count % self.every == 0), lambda _: self.model(window, key=key), plan.mixture)
         return plan._replace(window=window, count=count, mixture=mixture)
 
 
@@ -140,7 +143,8 @@ class ALPGMM(_MixtureTeacher):
         progress = jnp.where(plan.history.count > FEW, jnp.abs(value - nearest_return(history, task)), 0.0)
         return self._noted(plan._replace(history=history), jnp.append(task, progress), told, key)
 
-    def _progress(self, mixture: Gaussians) -> Float[Array, " k"]:
+    def progress(self, mixture: Gaussians) -> Float[Array, " k"]:
+        """Return the mean progress of each component."""
         return mixture.means[:, -1]
 
 
@@ -161,7 +165,8 @@ class CovarGMM(_MixtureTeacher):
         time = (plan.count % self.every) / self.every
         return self._noted(plan, jnp.concatenate([task, jnp.stack([time, value])]), told, key)
 
-    def _progress(self, mixture: Gaussians) -> Float[Array, " k"]:
+    def progress(self, mixture: Gaussians) -> Float[Array, " k"]:
+        """Return the covariance of time and return in each component."""
         return mixture.covariances[:, -2, -1]
 
 
