@@ -170,7 +170,7 @@ study = Study(
         "quick": {"world": "digits", "seeds": 8, "per_class": 100, "test_per_class": 40},
         "full": {},
     },
-    simplified="2,000 training images of Fashion-MNIST and a perceptron with two hidden layers of 64, 20 passes, one data set, for "
+    simplified="2,000 images of Fashion-MNIST and a perceptron with two hidden layers of 64, 20 passes, one data set, for "
     "18 data sets and 15 architectures. All seeds share the scores of one reference model. Losses are cut off at 10⁻⁴ from "
     "below before they become scores; the effective share of examples is reported.",
 )
