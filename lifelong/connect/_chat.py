@@ -111,7 +111,9 @@ class ChatModel(Adviser):
             try:
                 return self._once(body)
             except urllib.error.HTTPError as error:
-                trouble = f"said {error.code}: {shortened(error.read(400).decode(errors='replace')) or error.reason}"
+                with error:
+                    said = shortened(error.read(400).decode(errors="replace"))
+                trouble = f"said {error.code}: {said or error.reason}"
                 if error.code not in BUSY:
                     raise self._unheard(trouble, attempt) from None
             except TimeoutError:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool
@@ -75,6 +75,7 @@ class Scripted(Adviser):
         return self.answers[question]
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """What predicts one label or number for each text, such as a scikit-learn pipeline with a vectorizer."""
 
@@ -104,7 +105,7 @@ def shortened(text: str, most: int = 120) -> str:
 
 def _numbers_in(answer: str, count: int) -> list[int] | None:
     """Return the whole numbers of an answer, none for 'none', or None where it cannot be understood."""
-    found = [int(number) for number in re.findall(r"(?<![\w.])\d+(?![\w])", answer)]
+    found = [int(number) for number in re.findall(r"(?<![\w.])\d+(?!\.?\w)", answer)]
     if not found:
         return [] if re.search(r"\bnone\b", answer, re.IGNORECASE) else None
     return found if max(found) < count else None

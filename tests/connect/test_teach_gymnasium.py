@@ -62,6 +62,7 @@ def test_an_episode_broken_off_is_not_told():
     assert environment.teaching.asked == 3 and environment.teaching.told == 0
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_it_passes_the_checks_of_gymnasium():
     from gymnasium.utils.env_checker import check_env
 

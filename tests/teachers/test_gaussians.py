@@ -23,7 +23,7 @@ from lifelong.worlds import TaskBox
 random = np.random.default_rng(0)
 CENTRES = np.array([[0, 0, 0], [4, 0, 1], [0, 5, 2]])
 POINTS = np.concatenate([c + random.normal(size=(80, 3)) @ random.normal(size=(3, 3)) / 2 for c in CENTRES])
-POINTS = POINTS.astype(np.float32)
+POINTS = jnp.asarray(POINTS.astype(np.float32))
 
 
 def theirs(k, start):
@@ -31,7 +31,9 @@ def theirs(k, start):
     precisions = np.linalg.inv(np.asarray(start.covariances, np.float64))
     numbers = {"weights_init": np.asarray(start.weights, np.float64), "means_init": np.asarray(start.means)}
     numbers["weights_init"] /= numbers["weights_init"].sum()
-    return GaussianMixture(k, precisions_init=precisions, init_params="random", random_state=0, **numbers).fit(POINTS)
+    return GaussianMixture(k, precisions_init=precisions, init_params="random", random_state=0, **numbers).fit(
+        np.asarray(POINTS)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +56,8 @@ def test_expectation_maximisation_ends_where_that_of_scikit_learn_does(fits, k):
     np.testing.assert_allclose(mixture.weights[:k], peer.weights_, atol=2e-3)
     np.testing.assert_allclose(mixture.means[:k], peer.means_, atol=2e-2)
     np.testing.assert_allclose(mixture.covariances[:k], peer.covariances_, atol=3e-2)
-    np.testing.assert_allclose(likelihood / len(POINTS), peer.score(POINTS), atol=1e-3)
-    np.testing.assert_allclose(akaike(likelihood, jnp.int32(k), 3), peer.aic(POINTS), rtol=1e-3)
+    np.testing.assert_allclose(likelihood / len(POINTS), peer.score(np.asarray(POINTS)), atol=1e-3)
+    np.testing.assert_allclose(akaike(likelihood, jnp.int32(k), 3), peer.aic(np.asarray(POINTS)), rtol=1e-3)
     assert (np.asarray(mixture.weights[k:]) == 0).all()
 
 
@@ -71,7 +73,7 @@ def test_densities_are_those_of_scipy(fits):
 
 def test_roots_of_covariances():
     factor = random.normal(size=(5, 4, 4)).astype(np.float32)
-    covariances = factor @ factor.transpose(0, 2, 1) + 0.1 * np.eye(4, dtype=np.float32)
+    covariances = jnp.asarray(factor @ factor.transpose(0, 2, 1) + 0.1 * np.eye(4, dtype=np.float32))
     np.testing.assert_allclose(cholesky(covariances), np.linalg.cholesky(covariances), rtol=1e-3, atol=1e-3)
 
 
@@ -88,17 +90,18 @@ def test_the_criterion_finds_how_many_there_are(best):
 
 def test_a_fit_of_points_without_spread_is_finite(best):
     """Progress that is 0 everywhere is an axis without variance; points in a corner have none at all."""
-    for points in (POINTS * np.float32([1, 1, 0]), np.ones_like(POINTS)):
+    for points in (POINTS * jnp.asarray([1.0, 1.0, 0.0]), jnp.ones_like(POINTS)):
         mixture = best(points, jax.random.key(0))
         assert all(np.isfinite(leaf).all() for leaf in mixture)
 
 
 def test_clusters_hold_what_is_nearest_to_their_means():
     centres = spread_out(POINTS, 3, key=jax.random.key(1))
-    assert all((POINTS == centre).all(1).any() for centre in np.asarray(centres))
+    points = np.asarray(POINTS)
+    assert all((points == centre).all(1).any() for centre in np.asarray(centres))
     shares = np.asarray(clustered(POINTS, centres, jnp.ones(3, bool)))
-    means = np.stack([POINTS[shares[:, k] == 1].mean(0) for k in range(3)])
-    nearest = ((POINTS[:, None] - means) ** 2).sum(-1).argmin(1)
+    means = np.stack([points[shares[:, k] == 1].mean(0) for k in range(3)])
+    nearest = ((points[:, None] - means) ** 2).sum(-1).argmin(1)
     assert (shares.sum(1) == 1).all() and (shares.argmax(1) == nearest).mean() > 0.98
 
 

@@ -24,7 +24,7 @@ from lifelong.teachers import (
     Uniform,
     Window,
 )
-from lifelong.worlds import Cubes, TaskBox, TaskList, TaskMaker
+from lifelong.worlds import Cubes, TaskBox, TaskList, TaskMaker, Trial
 
 BOX = TaskBox([-1.0, 0.0], [1.0, 3.0], ["slope", "gap"])
 LIST = TaskList(["walk", "run", "jump", "fly"])
@@ -100,11 +100,15 @@ def test_lanes_ask_for_tasks_of_the_space_whatever_they_are_told(schooled):
 
 def test_what_is_told_as_nan_changes_nothing(schooled):
     teacher, plan, lessons = schooled
-    one, task = (jax.tree.map(lambda leaf: leaf[0], tree) for tree in (plan, lessons))
-    trial = jax.tree.map(lambda leaf: leaf[-1] if eqx.is_array(leaf) else leaf, task)
-    tell = eqx.filter_jit(lambda value: teacher.tell(one, trial, {"return": value}, key=KEYS[0]))
-    for before, after in zip(leaves_of(one), leaves_of(tell(jnp.nan)), strict=True):
-        np.testing.assert_array_equal(before, after)
+    one = jax.tree.map(lambda leaf: leaf[0], plan)
+    last = jax.tree.map(lambda leaf: leaf[0, -16:], lessons.task)
+
+    @eqx.filter_jit
+    def tell(value):
+        return jax.vmap(lambda task: teacher.tell(one, Trial(task), {"return": value}, key=KEYS[0]))(last)
+
+    for before, after in zip(leaves_of(one), leaves_of(tell(jnp.float32(jnp.nan))), strict=True):
+        np.testing.assert_array_equal(np.broadcast_to(before, after.shape), after)
     told = zip(leaves_of(one), leaves_of(tell(jnp.float32(0.9))), strict=True)
     assert isinstance(teacher, Uniform) or any((before != after).any() for before, after in told)
 
