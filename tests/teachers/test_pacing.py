@@ -53,7 +53,7 @@ WEIGHTS = np.array([8.0, 4.0, 2.0, 1.0, 1.0, 1.0, 1.0])
 
 @pytest.fixture(scope="module")
 def passes():
-    """Rows and weights of 300 lanes: a pass of five, one of three, one of five again, in batches of three."""
+    """Rows and weights of 300 lanes: a pass of five, then passes of three, in batches of three."""
     teacher = Subsets(WEIGHTS, (5 / 7, 3 / 7), batch=3)
 
     def asked(key):
@@ -68,11 +68,9 @@ def passes():
 
 
 def test_no_example_comes_twice_in_a_pass_and_the_rest_of_the_last_batch_does_not_count(passes):
-    np.testing.assert_array_equal(
-        passes.weight[0].reshape(5, 3), [[1, 1, 1], [1, 1, 0], [1, 1, 1], [1, 1, 1], [1, 1, 0]]
-    )
+    np.testing.assert_array_equal(passes.weight[0].reshape(5, 3), [[1, 1, 1], [1, 1, 0], *[[1, 1, 1]] * 3])
     places = np.asarray(passes.place).reshape(300, 15)
-    for columns in ([0, 1, 2, 3, 4], [6, 7, 8], [9, 10, 11, 12, 13]):
+    for columns in ([0, 1, 2, 3, 4], [6, 7, 8], [9, 10, 11], [12, 13, 14]):
         assert all(len(set(row)) == len(columns) for row in places[:, columns].tolist())
 
 
@@ -87,10 +85,9 @@ def test_examples_are_drawn_as_by_drawing_one_after_the_other(passes):
 
 
 def test_a_world_shows_the_rows_asked_for(tiny):
-    world, n = Split(tiny, 1), len(tiny.y_train)
-    rows, _ = Subsets(np.ones(n), (1.0,), batch=n).ask(
-        Subsets(np.ones(n), (1.0,), n).init(key=None), key=jax.random.key(0)
-    )
+    world, n, key = Split(tiny, 1), len(tiny.y_train), jax.random.key(0)
+    teacher = Subsets(np.ones(n), (1.0,), batch=n)
+    rows, _ = teacher.ask(teacher.init(key=key), key=key)
     batch = world.draw(rows, n, key=jax.random.key(0))
     assert sorted(map(tuple, np.asarray(batch.x).tolist())) == sorted(map(tuple, tiny.x_train.tolist()))
     np.testing.assert_array_equal(batch.x[5], world.x[rows.place[5]])

