@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install the libraries that lifelong is measured against, each in an environment of its own: .peers/avalanche,
-# .peers/pybkt and .peers/torch.
+# .peers/pybkt, .peers/torch and .peers/teachdeeprl.
 #
 #   benchmarks/install_peers.sh [PYTHON]      PYTHON (3.11 unless given) makes the environment
 #
@@ -72,3 +72,21 @@ say "torch 2.13.0, with numpy"
 
 say "checking that it imports"
 "$home/bin/python" -c 'import torch; print("    torch", torch.__version__)'
+
+enter teachdeeprl
+
+# The authors' ALP-GMM, from their repository. Its toy space needs no gym, only gym's Box, which is Gymnasium's now.
+say "teachDeepRL at 747cda2, with Gymnasium in gym's place"
+"${pip[@]}" numpy scipy scikit-learn gymnasium treelib matplotlib seaborn imageio
+site=$("$home/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+mkdir -p "$site/gym"
+echo 'from gymnasium import spaces' > "$site/gym/__init__.py"
+echo 'from gymnasium.spaces import Box' > "$site/gym/spaces.py"
+if [ ! -d "$home/source" ]; then
+    git clone --quiet https://github.com/flowersteam/teachDeepRL "$home/source"
+    git -C "$home/source" checkout --quiet 747cda2b903f57859e64e1c9225afcfa1bf07bbd
+fi
+echo "$home/source" > "$site/teachdeeprl.pth"
+
+say "checking that it imports"
+MPLBACKEND=agg "$home/bin/python" -W ignore -c 'import teachDRL.toy_env.toy_env; print("    teachDRL.toy_env")'

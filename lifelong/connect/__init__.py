@@ -1,17 +1,21 @@
-"""Doors to other ecosystems: a scikit-learn estimator, and exports of runs. Names are loaded when first used."""
+"""Doors to other ecosystems: scikit-learn, Gymnasium, chat models, exports. Names are loaded when first used."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._chat import ChatModel as ChatModel
     from ._estimator import ContinualClassifier as ContinualClassifier
     from ._export import export as export
+    from ._gymnasium import TeachGymnasium as TeachGymnasium
     from ._names import memories as memories
     from ._report import Report as Report
 
 _HOMES = {
+    "_chat": ("ChatModel",),
     "_estimator": ("ContinualClassifier",),
     "_export": ("export",),
+    "_gymnasium": ("TeachGymnasium",),
     "_names": ("memories",),
     "_report": ("Report",),
 }

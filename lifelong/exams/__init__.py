@@ -33,6 +33,7 @@ from ._lifelong_metrics import assess as assess
 from ._lifetime_log import LifetimeLog as LifetimeLog
 from ._lifetime_log import preprocess as preprocess
 from ._lifetime_log import scripted_log as scripted_log
+from ._mastery import Mastery as Mastery
 from ._mattis import Mattis as Mattis
 from ._mattis import overlaps as overlaps
 from ._mattis import pattern_energy as pattern_energy

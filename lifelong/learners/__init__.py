@@ -1,5 +1,6 @@
 """How something changes with experience."""
 
+from ._cubes import CubeLearner as CubeLearner
 from ._generative_classifier import GenerativeClassifier as GenerativeClassifier
 from ._generative_classifier import GenerativeClassifierState as GenerativeClassifierState
 from ._gradient import GradientLearner as GradientLearner

@@ -13,3 +13,4 @@ from ._progress import Moment as Moment
 from ._progress import Progress as Progress
 from ._progress import on_stderr as on_stderr
 from ._progress import silent as silent
+from ._teaching import Teaching as Teaching

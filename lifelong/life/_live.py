@@ -12,8 +12,8 @@ from jaxtyping import PRNGKeyArray
 from lifelong.errors import BadInput, Mismatch
 from lifelong.exams import Accuracy, Exam
 from lifelong.learners import Learner
-from lifelong.teachers import Teacher
-from lifelong.worlds import World
+from lifelong.teachers import Searching, Teacher
+from lifelong.worlds import World, task_space
 
 from . import _programs as programs
 from ._abreast import Abreast, on_host, together
@@ -91,6 +91,9 @@ def _check(parts: Parts, steps: int, every: int | None, record: int) -> None:
             f"{type(parts.teacher).__name__} teaches {taught} tasks, and {type(parts.world).__name__} has "
             f"{parts.world.tasks}; build the teacher with tasks={parts.world.tasks}"
         )
+    there = getattr(parts.world, "space", None)
+    if isinstance(parts.teacher, Searching) and there is not None:
+        parts.teacher.space.check_within(task_space(there))
 
 
 class _Lived(NamedTuple):

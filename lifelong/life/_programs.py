@@ -55,18 +55,20 @@ class LifeState(eqx.Module):
 
     @property
     def taught(self) -> Int[Array, " lanes"]:
-        """The task of every lane's last lesson (of the first, before any); −1 for a mixture."""
-        return jnp.broadcast_to(_task_of(self.lesson), len(jax.tree.leaves(self.lesson)[0]))
+        """The task of every lane's last lesson (of the first, before any); −1 for a mixture, and for tasks without number."""
+        lanes = len(jax.tree.leaves(self.lesson)[0])
+        return jnp.broadcast_to(_task_of(self.lesson, (lanes,)), lanes)
 
     def examined(self, learner: Learner) -> "LifeState":
         """Return what takes part in an exam that does not look at all of a learner."""
         return LifeState(learner.examined(self.learner), None, None, self.place)
 
 
-def _task_of(lesson: Any) -> Int[Array, "*lanes"]:
-    """Return the task of a lesson; −1 for a mixture, and for what has none."""
-    single = hasattr(lesson, "task") and not isinstance(lesson, Mixture)
-    return jnp.asarray(lesson.task if single else -1, jnp.int32)
+def _task_of(lesson: Any, shape: tuple[int, ...] = ()) -> Int[Array, "*lanes"]:
+    """Return the number of a lesson's task; −1 for a mixture, and for what has none."""
+    task = getattr(lesson, "task", None)
+    numbered = eqx.is_array(task) and jnp.issubdtype(task.dtype, jnp.integer) and task.shape == shape
+    return jnp.asarray(task if numbered and not isinstance(lesson, Mixture) else -1, jnp.int32)
 
 
 def compiler_options() -> dict[str, int]:

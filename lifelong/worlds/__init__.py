@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from ._batch import Batch as Batch
     from ._batch import Lesson as Lesson
     from ._batch import Mixture as Mixture
+    from ._batch import Rows as Rows
     from ._batch import empty_batch as empty_batch
     from ._composed import ComposedOperations as ComposedOperations
     from ._composed import Composites as Composites
     from ._corruption import Corruption as Corruption
+    from ._cubes import Cubes as Cubes
     from ._embedded import Embedded as Embedded
     from ._episodes import Episode as Episode
     from ._episodes import Episodes as Episodes
@@ -36,6 +38,12 @@ if TYPE_CHECKING:
     from ._stream import Split as Split
     from ._stream import Stream as Stream
     from ._stream import Transformed as Transformed
+    from ._tasks import TaskBox as TaskBox
+    from ._tasks import TaskList as TaskList
+    from ._tasks import TaskMaker as TaskMaker
+    from ._tasks import TaskSpace as TaskSpace
+    from ._tasks import Trial as Trial
+    from ._tasks import task_space as task_space
     from ._teacher_student import TeacherStudent as TeacherStudent
     from ._transforms import Transform as Transform
     from ._transforms import permutation as permutation
@@ -46,13 +54,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_account": ("Account", "Fate"),
-    "_batch": ("Batch", "Lesson", "Mixture", "empty_batch"),
+    "_batch": ("Batch", "Lesson", "Mixture", "Rows", "empty_batch"),
     "_practice": ("UNGRADED", "PracticeLog", "Vocabulary"),
     "_practice_reader": ("practice_log",),
     "_sequences": ("Sequences", "buckets", "sequences"),
     "_shortcut": ("Shortcut",),
     "_composed": ("ComposedOperations", "Composites"),
     "_corruption": ("Corruption",),
+    "_cubes": ("Cubes",),
     "_embedded": ("Embedded",),
     "_episodes": ("Episode", "Episodes"),
     "_omniglot": ("omniglot",),
@@ -62,6 +71,7 @@ _HOMES = {
     "_shuffle": ("shuffled",),
     "_sources": ("Dataset", "dataset"),
     "_stream": ("Scenario", "Split", "Stream", "Transformed"),
+    "_tasks": ("TaskBox", "TaskList", "TaskMaker", "TaskSpace", "Trial", "task_space"),
     "_teacher_student": ("TeacherStudent",),
     "_transforms": ("Transform", "permutation", "rotation"),
     "_views": ("RandomViews",),

@@ -48,6 +48,13 @@ class Mixture(NamedTuple):
         return jnp.argmax(self.weights)
 
 
+class Rows(NamedTuple):
+    """One batch of given examples: their places in the list of task 0, and how much each counts (0 marks padding)."""
+
+    place: Int[Array, " n"]
+    weight: Float[Array, " n"]
+
+
 def empty_batch(like: Batch, size: int) -> Batch:
     """Return `size` blank examples, all of weight 0, of the shapes and types of `like`."""
 

@@ -98,6 +98,18 @@ class Dataset:
         random = generator(seed, "shuffled labels")
         return replace(self, y_train=random.permutation(self.y_train), y_test=random.permutation(self.y_test))
 
+    def noisy_labels(self, share: float, seed: int = 0) -> "Dataset":
+        """Return the same examples, a share of the training labels replaced by another class each, drawn evenly.
+
+        Test labels stay as they are. Raises BadInput for a share that does not lie between 0 and 1.
+        """
+        if not 0.0 <= share <= 1.0:
+            raise BadInput(f"the share of noisy labels lies between 0 and 1, and is {share}")
+        random, classes = generator(seed, "noisy labels"), len(self.classes)
+        wrong = random.permutation(len(self.y_train)) < round(share * len(self.y_train))
+        other = (self.y_train + random.integers(1, max(classes, 2), len(self.y_train))) % classes
+        return replace(self, y_train=np.where(wrong, other, self.y_train).astype(self.y_train.dtype))
+
     def resize(self, side: int) -> "Dataset":
         """Return the images at side × side pixels: smaller by area average, larger by zeros around them.
 

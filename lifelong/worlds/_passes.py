@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt
 
-from ._batch import Batch, Lesson, Mixture
+from ._batch import Batch, Lesson, Mixture, Rows
 from ._shuffle import shuffled
 from ._world import Pages, World
 
@@ -29,8 +29,10 @@ class Passes(World):
         """Return the examples that stand at `place` (below `size(task)`) in the list of one task, or of one task each."""
         raise NotImplementedError
 
-    def draw(self, lesson: Lesson | Mixture, n: int, *, key: PRNGKeyArray) -> Batch:
-        """Return `n` training examples: the next of a shuffled pass through a task, or a mixture of tasks."""
+    def draw(self, lesson: Lesson | Mixture | Rows, n: int, *, key: PRNGKeyArray) -> Batch:
+        """Return `n` training examples: the next of a shuffled pass through a task, a mixture of tasks, or given ones."""
+        if isinstance(lesson, Rows):
+            return self.show(jnp.int32(0), lesson.place[:n], lesson.weight[:n])
         if isinstance(lesson, Mixture):
             for_task, for_place = jax.random.split(key)
             task = jax.random.categorical(for_task, jnp.log(lesson.weights), shape=(n,))

@@ -1,0 +1,1 @@
+"""Curricula, agents, feedback."""
