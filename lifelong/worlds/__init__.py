@@ -10,8 +10,17 @@ if TYPE_CHECKING:
     from ._batch import Lesson as Lesson
     from ._batch import Mixture as Mixture
     from ._batch import empty_batch as empty_batch
+    from ._classic_control import Acrobot as Acrobot
+    from ._classic_control import CartPole as CartPole
+    from ._classic_control import MountainCar as MountainCar
     from ._corruption import Corruption as Corruption
     from ._embedded import Embedded as Embedded
+    from ._environment import Box as Box
+    from ._environment import Discrete as Discrete
+    from ._environment import Environment as Environment
+    from ._environment import Outcome as Outcome
+    from ._environment import Situation as Situation
+    from ._environment import Vectors as Vectors
     from ._episodes import Episode as Episode
     from ._episodes import Episodes as Episodes
     from ._omniglot import omniglot as omniglot
@@ -49,8 +58,10 @@ _HOMES = {
     "_practice_reader": ("practice_log",),
     "_sequences": ("Sequences", "buckets", "sequences"),
     "_shortcut": ("Shortcut",),
+    "_classic_control": ("Acrobot", "CartPole", "MountainCar"),
     "_corruption": ("Corruption",),
     "_embedded": ("Embedded",),
+    "_environment": ("Box", "Discrete", "Environment", "Outcome", "Situation", "Vectors"),
     "_episodes": ("Episode", "Episodes"),
     "_omniglot": ("omniglot",),
     "_passes": ("Passes",),
