@@ -1,5 +1,8 @@
 """The architectures that learners are made of."""
 
+from ._actor_critic import ActorCritic as ActorCritic
+from ._actor_critic import RecurrentActorCritic as RecurrentActorCritic
+from ._actor_critic import orthogonal as orthogonal
 from ._binary import BinaryMLP as BinaryMLP
 from ._binary import BinaryPerceptron as BinaryPerceptron
 from ._binary import field_moments as field_moments
@@ -7,6 +10,9 @@ from ._binary import signs as signs
 from ._conv import ConvNet as ConvNet
 from ._hyper import Hypernetwork as Hypernetwork
 from ._mlp import MLP as MLP
+from ._policies import Categorical as Categorical
+from ._policies import Gaussian as Gaussian
+from ._policies import Policy as Policy
 from ._projected import Projected as Projected
 from ._vae import VAE as VAE
 from ._vae import Likelihood as Likelihood
