@@ -1,6 +1,9 @@
 """What signal experience gives: losses over models and experiences."""
 
 from ._advantages import advantages as advantages
+from ._bellman import SquaredBellmanError as SquaredBellmanError
+from ._bellman import Valued as Valued
+from ._bellman import q_targets as q_targets
 from ._bregman import bregman as bregman
 from ._bregman import half_square as half_square
 from ._bregman import kullback_leibler as kullback_leibler

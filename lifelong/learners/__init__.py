@@ -3,6 +3,8 @@
 from ._agent import Agent as Agent
 from ._agent import Crew as Crew
 from ._agent import Fortunes as Fortunes
+from ._dqn import DQN as DQN
+from ._dqn import DQNState as DQNState
 from ._generative_classifier import GenerativeClassifier as GenerativeClassifier
 from ._generative_classifier import GenerativeClassifierState as GenerativeClassifierState
 from ._gradient import GradientLearner as GradientLearner

@@ -11,6 +11,7 @@ from ._conv import ConvNet as ConvNet
 from ._hyper import Hypernetwork as Hypernetwork
 from ._mlp import MLP as MLP
 from ._policies import Categorical as Categorical
+from ._policies import EpsilonGreedy as EpsilonGreedy
 from ._policies import Gaussian as Gaussian
 from ._policies import Policy as Policy
 from ._projected import Projected as Projected

@@ -56,4 +56,21 @@ class Gaussian(eqx.Module):
         return (self.log_spread + 0.5 * jnp.log(2 * jnp.pi * jnp.e)).sum(-1)
 
 
-Policy = Categorical | Gaussian
+class EpsilonGreedy(eqx.Module):
+    """The action of highest value, but with probability ε any of them."""
+
+    values: Float[Array, "*n actions"]
+    epsilon: Float[Array, "*n"]
+
+    def sample(self, chance: Float[Array, "*n actions"]) -> Int[Array, "*n"]:
+        """Return an action; of `chance`, uniform in 0 … 1, the first number decides: below ε it names an action by itself."""
+        count, first = self.values.shape[-1], chance[..., 0]
+        named = jnp.minimum((first / jnp.maximum(self.epsilon, 1e-9) * count).astype(jnp.int32), count - 1)
+        return jnp.where(first < self.epsilon, named, self.best())
+
+    def best(self) -> Int[Array, "*n"]:
+        """Return the action of highest value."""
+        return jnp.argmax(self.values, -1).astype(jnp.int32)
+
+
+Policy = Categorical | Gaussian | EpsilonGreedy
