@@ -98,7 +98,9 @@ class DQN(Agent):
                 f"an agent needs sizes of at least 1: {capacity=}, {batch=}, {bodies=}, {steps=}, {renew=}, {patience=}"
             )
         if capacity < bodies * steps:
-            raise BadInput(f"a store of {capacity} has no room for the {bodies * steps} steps that are stored at a time")
+            raise BadInput(
+                f"a store of {capacity} has no room for the {bodies * steps} steps that are stored at a time"
+            )
         self.model, self.feedback = model, SquaredBellmanError()
         self.optimizer = optimizer or Recipe(optax.adam, learning_rate=2.5e-4)
         numbers = (jnp.asarray(value, jnp.float32) for value in (discount, start, end, fall))

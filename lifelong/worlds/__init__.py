@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._classic_control import Acrobot as Acrobot
     from ._classic_control import CartPole as CartPole
     from ._classic_control import MountainCar as MountainCar
+    from ._corridor import Corridor as Corridor
     from ._corruption import Corruption as Corruption
     from ._embedded import Embedded as Embedded
     from ._environment import Box as Box
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
     from ._environment import Vectors as Vectors
     from ._episodes import Episode as Episode
     from ._episodes import Episodes as Episodes
+    from ._maze import Maze as Maze
+    from ._maze_levels import MazeLevel as MazeLevel
+    from ._maze_levels import distances as distances
+    from ._maze_levels import drawing as drawing
+    from ._maze_levels import drawn_mazes as drawn_mazes
+    from ._maze_levels import mutated_maze as mutated_maze
+    from ._maze_levels import placed_maze as placed_maze
+    from ._maze_levels import random_maze as random_maze
+    from ._maze_levels import shortest_path as shortest_path
     from ._omniglot import omniglot as omniglot
     from ._passes import Passes as Passes
     from ._patterns import Patterns as Patterns
@@ -44,6 +54,8 @@ if TYPE_CHECKING:
     from ._stream import Stream as Stream
     from ._stream import Transformed as Transformed
     from ._teacher_student import TeacherStudent as TeacherStudent
+    from ._tech_tree import Feat as Feat
+    from ._tech_tree import TechTree as TechTree
     from ._transforms import Transform as Transform
     from ._transforms import permutation as permutation
     from ._transforms import rotation as rotation
@@ -59,10 +71,22 @@ _HOMES = {
     "_sequences": ("Sequences", "buckets", "sequences"),
     "_shortcut": ("Shortcut",),
     "_classic_control": ("Acrobot", "CartPole", "MountainCar"),
+    "_corridor": ("Corridor",),
     "_corruption": ("Corruption",),
     "_embedded": ("Embedded",),
     "_environment": ("Box", "Discrete", "Environment", "Outcome", "Situation", "Vectors"),
     "_episodes": ("Episode", "Episodes"),
+    "_maze": ("Maze",),
+    "_maze_levels": (
+        "MazeLevel",
+        "distances",
+        "drawing",
+        "drawn_mazes",
+        "mutated_maze",
+        "placed_maze",
+        "random_maze",
+        "shortest_path",
+    ),
     "_omniglot": ("omniglot",),
     "_passes": ("Passes",),
     "_patterns": ("Patterns", "dataset_entropy"),
@@ -71,6 +95,7 @@ _HOMES = {
     "_sources": ("Dataset", "dataset"),
     "_stream": ("Scenario", "Split", "Stream", "Transformed"),
     "_teacher_student": ("TeacherStudent",),
+    "_tech_tree": ("Feat", "TechTree"),
     "_transforms": ("Transform", "permutation", "rotation"),
     "_views": ("RandomViews",),
     "_world": ("Pages", "World"),
