@@ -62,7 +62,7 @@ class CartPole(Vectors):
     ) -> Moved:
         """Push for 0.02 s (an Euler step)."""
         gravity, cart, pole, length, strength = task
-        x, dx, angle, spin = body
+        _, dx, angle, spin = body
         sine, cosine, total = jnp.sin(angle), jnp.cos(angle), cart + pole
         force = jnp.where(action == 1, strength, -strength)
         push = (force + pole * length * spin**2 * sine) / total

@@ -137,7 +137,7 @@ class Environment(World):
         return jax.tree.map(lambda leaf: leaf[number], self.levels)
 
     def asked(self, lesson: Any, n: int, *, key: PRNGKeyArray) -> PyTree:
-        """Return the parameters of the tasks that a teacher asks `n` bodies to meet, stacked; of a mixture each gets its own."""
+        """Return the parameters of what a teacher asks `n` bodies to meet, stacked; of a mixture each gets its own."""
         if isinstance(lesson, Mixture):
             return self.level(jax.random.categorical(key, jnp.log(lesson.weights), shape=(n,)))
         task = lesson.task if hasattr(lesson, "task") else lesson

@@ -14,13 +14,13 @@ from lifelong.errors import BadInput
 from ._environment import Box, Discrete, Environment, checked_limit
 
 CELLS = ("grass", "tree", "stone", "coal", "iron", "diamond", "water", "table", "furnace")
-ITEMS = ("wood", "stone", "coal", "iron", "diamond", "drink") + tuple(
-    f"{material}_{tool}" for tool, material in product(("pickaxe", "sword"), ("wood", "stone", "iron"))
-)
+TOOLS = tuple(f"{material}_{tool}" for tool, material in product(("pickaxe", "sword"), ("wood", "stone", "iron")))
+MATERIALS = ("wood", "stone", "coal", "iron", "diamond", "drink")
+ITEMS = (*MATERIALS, *TOOLS)
 FEATS = (
-    tuple(f"collect_{item}" for item in ITEMS[:6])
-    + ("place_stone", "place_table", "place_furnace")
-    + tuple(f"make_{item}" for item in ITEMS[6:])
+    *(f"collect_{item}" for item in MATERIALS),
+    *("place_stone", "place_table", "place_furnace"),
+    *(f"make_{item}" for item in TOOLS),
 )
 """Crafter's achievements that gather, place or make something (Hafner 2022, "Benchmarking the Spectrum of Agent
 Capabilities", figure 3)."""
@@ -142,14 +142,16 @@ class TechTree(Environment):
         return Box(0.0, 1.0, (window * (len(CELLS) + 1) + len(ITEMS) + 4 + len(FEATS) + 1 + DUMMY_BITS,))
 
     def start(self, task: Feat, *, key: PRNGKeyArray) -> Village:
-        """Return a new grid with as many cells of every kind as always, in places drawn at random."""
+        """Return a new grid with as many cells of every kind as always, in places drawn at random but not next to the agent."""
         area = self.side**2
         counts = [max(1, round(share * area)) for share in _SHARES.values()]
         kinds = np.repeat([CELLS.index(cell) for cell in _SHARES], counts)
         kinds = jnp.asarray(np.pad(kinds, (0, area - len(kinds))), jnp.int32)
-        middle = area // 2
-        rank = jnp.argsort(jnp.argsort(jax.random.uniform(key, (area,)).at[middle].set(2.0)))
-        place = jnp.asarray(divmod(middle, self.side), jnp.int32)
+        middle = self.side // 2
+        near = np.abs(np.arange(self.side) - middle) <= 1
+        chance = jnp.where((near[:, None] & near).reshape(-1), 2.0, jax.random.uniform(key, (area,)))
+        rank = jnp.argsort(jnp.argsort(chance))
+        place = jnp.full(2, middle, jnp.int32)
         none = jnp.zeros(len(ITEMS), jnp.int32)
         return Village(kinds[rank].reshape(self.side, self.side), place, jnp.int32(0), none, jnp.int32(0))
 

@@ -88,7 +88,9 @@ def test_levels_change_the_world():
     world = CartPole(levels=[standard, standard.at[4].set(100.0)])
     assert world.tasks == 2 and world.outputs == 2
     speeds = [
-        world.step(Situation(world.level(i), jnp.zeros(4), jnp.int32(0)), jnp.int32(1), key=jax.random.key(0))[0].body[1]
+        world.step(Situation(world.level(i), jnp.zeros(4), jnp.int32(0)), jnp.int32(1), key=jax.random.key(0))[0].body[
+            1
+        ]
         for i in range(2)
     ]
     np.testing.assert_allclose(speeds[1], 10 * speeds[0], rtol=1e-5)

@@ -1,0 +1,109 @@
+"""What every world to act in owes its agents: one contract, under jit, vmap and scan at once."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lifelong.keys import key_for
+from lifelong.worlds import (
+    Acrobot,
+    Box,
+    CartPole,
+    Corridor,
+    Discrete,
+    Lesson,
+    Maze,
+    Mixture,
+    MountainCar,
+    TechTree,
+    Vectors,
+    drawn_mazes,
+)
+
+BODIES, STEPS, LIMIT = 3, 40, 15
+WORLDS = {
+    "cart-pole": CartPole(limit=LIMIT),
+    "acrobot": Acrobot(limit=LIMIT),
+    "mountain car": MountainCar(limit=LIMIT),
+    "maze": Maze(drawn_mazes("S.. .#. ..G", "S#. .#. ..G"), limit=LIMIT, view=1),
+    "maze without a compass": Maze(Maze.random(2, 4, 3, key=jax.random.key(1)), limit=LIMIT, compass=False),
+    "corridor": Corridor([[0.0], [3.0]], limit=LIMIT),
+    "tech tree": TechTree(repeats=(1, 1), dummies=3, side=7, view=1, limit=LIMIT),
+}
+
+
+def any_action(world, key):
+    actions = world.actions
+    if isinstance(actions, Discrete):
+        return jax.random.randint(key, (BODIES,), 0, actions.count)
+    return jax.random.uniform(key, (BODIES, *actions.shape), minval=actions.low, maxval=actions.high)
+
+
+def lived(world, key):
+    """Return where every episode stood before a step and after, and what the step led to; and what was seen at first."""
+    tasks = world.asked(Mixture(jnp.ones(world.tasks)), BODIES, key=key)
+    reset = jax.vmap(lambda task, key: world.reset(task, key=key))
+    start = reset(tasks, jax.random.split(key, BODIES))
+
+    def step(carry, i):
+        situation, _ = carry
+        action = any_action(world, key_for(key, "action", i))
+        keys = jax.random.split(key_for(key, "step", i), BODIES)
+        step_on = jax.vmap(lambda situation, action, task, key: world.step_on(situation, action, task, key=key))
+        after, outcome, now = step_on(situation, action, tasks, keys)
+        alone = world.step(jax.tree.map(lambda leaf: leaf[0], situation), action[0], key=jax.random.split(keys[0])[0])[
+            1
+        ]
+        return (after, now), (situation.clock, after.clock, outcome, now, alone)
+
+    return start[1], jax.lax.scan(step, start, jnp.arange(STEPS))[1]
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_every_world_keeps_the_contract(name):
+    """Shapes and types last (or the scan fails), numbers are finite and within their bounds, episodes end in time and start
+    again, an outcome is that of the old episode, and bodies side by side do what one does alone.
+    """
+    world = WORLDS[name]
+    first, (before, after, outcome, now, alone) = eqx.filter_jit(lived)(world, jax.random.key(3))
+    box = world.observations
+    assert first.shape == (BODIES, *box.shape) and first.dtype == jnp.float32
+    for seen in (first[None], outcome.observation, now):
+        low, high = np.asarray(box.low) - 1e-6, np.asarray(box.high) + 1e-6
+        assert np.isfinite(seen).all() and (seen >= low).all() and (seen <= high).all()
+    assert outcome.reward.dtype == jnp.float32 and np.isfinite(outcome.reward).all()
+    ended = np.asarray(outcome.terminated | outcome.truncated)
+    assert not (outcome.terminated & outcome.truncated).any()
+    assert ended.any(0).all() and (np.asarray(before) < LIMIT).all()
+    np.testing.assert_array_equal(
+        outcome.truncated, (np.asarray(before) + 1 == LIMIT) & ~np.asarray(outcome.terminated)
+    )
+    np.testing.assert_array_equal(after, np.where(ended, 0, np.asarray(before) + 1))
+    np.testing.assert_array_equal(np.asarray(now)[~ended], np.asarray(outcome.observation)[~ended])
+    for side_by_side, one in zip(jax.tree.leaves(outcome), jax.tree.leaves(alone), strict=True):
+        np.testing.assert_allclose(np.asarray(side_by_side)[:, 0], one, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_a_teacher_names_a_level_or_brings_its_own(name):
+    world, key = WORLDS[name], jax.random.key(0)
+    last = world.level(world.tasks - 1)
+    for lesson in (Lesson(jnp.int32(world.tasks - 1), jnp.int32(0)), Mixture(jnp.eye(world.tasks)[-1]), last):
+        asked = world.asked(lesson, 2, key=key)
+        for leaf, wanted in zip(jax.tree.leaves(asked), jax.tree.leaves(last), strict=True):
+            np.testing.assert_array_equal(leaf, np.stack([wanted, wanted]))
+    if isinstance(world, Vectors):
+        assert world.space.holds(world.level(0)) and isinstance(world.space, Box)
+
+
+def test_a_corridor_shows_its_sign_once_and_judges_the_last_step():
+    world = Corridor([[2.0]])
+    situation, seen = world.reset(world.level(0), key=jax.random.key(0))
+    sign, rows = int(seen[0] > 0), []
+    assert abs(seen[0]) == 1
+    for _ in range(4):
+        situation, outcome = world.step(situation, jnp.int32(sign), key=jax.random.key(0))
+        rows.append((float(outcome.reward), bool(outcome.terminated), float(outcome.observation[0])))
+    assert rows == [(0, False, 0), (0, False, 0), (0, False, 0), (1, True, 0)]
