@@ -24,8 +24,8 @@ class Anchors(Command):
     """Show published numbers beside ours, or live them again.
 
     A row is named as `show` names it, or by the beginning of its name: `hsu-2018/ewc/class`, `hsu-2018/ewc`. Rows lived
-    here are kept in the folder of runs and shown in place of those that come with the library. `run` needs MNIST, except for agents. Ctrl-C
-    saves unfinished lives, and the same command goes on from there; more seeds extend what is stored.
+    here are kept in the folder of runs and shown in place of those that come with the library. `run` needs MNIST, but
+    not for agents. Ctrl-C saves unfinished lives, and the same command goes on from there; more seeds extend what is stored.
     """
 
     action: Annotated[str, option("show or run", metavar="ACTION")]
