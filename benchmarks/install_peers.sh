@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install the libraries that lifelong is measured against, each in an environment of its own: .peers/avalanche and
-# .peers/pybkt.
+# Install the libraries that lifelong is measured against, each in an environment of its own: .peers/avalanche,
+# .peers/pybkt and .peers/sb3.
 #
 #   benchmarks/install_peers.sh [PYTHON]      PYTHON (3.11 unless given) makes the environment
 #
@@ -64,3 +64,11 @@ say "pyBKT 1.4.3, with numpy 1, pandas 2 and scikit-learn 1.5"
 
 say "checking that it imports"
 "$home/bin/python" -c 'import pyBKT.models; from importlib.metadata import version; print("    pyBKT", version("pyBKT"))'
+
+enter sb3
+
+say "torch 2.13.0 and stable-baselines3 2.9.2"
+"${pip[@]}" torch==2.13.0 stable-baselines3==2.9.2
+
+say "checking that it imports"
+"$home/bin/python" -c 'import stable_baselines3 as sb3, torch; print("    stable-baselines3", sb3.__version__, "torch", torch.__version__)'
