@@ -1,6 +1,6 @@
 """Learners that act: bodies in a world, what they live through, and how they have fared."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -16,6 +16,9 @@ from ._learner import Learner
 
 RECENT = 100
 """Episodes over which returns are averaged: what papers and CleanRL report of training is the mean of the last hundred."""
+
+
+AnyAgent = TypeVar("AnyAgent", bound="Agent")
 
 
 class Fortunes(eqx.Module):
@@ -207,6 +210,16 @@ def check_actions(outputs: int, policy: Policy, world: Environment) -> None:
             f"{type(world).__name__} takes {wanted}, and the model gives {found} outputs of a {type(policy).__name__}; "
             f"build it with outputs={outputs}{continuous}"
         )
+
+
+def without(agent: AnyAgent, *names: str) -> AnyAgent:
+    """Return an agent without what some of its fields hold."""
+    return eqx.tree_at(
+        lambda agent: [getattr(agent, name) for name in names],
+        agent,
+        [None] * len(names),
+        is_leaf=lambda node: node is None,
+    )
 
 
 def _mean_of_first(values: Float[Array, " recent"], count: Int[Array, ""]) -> Float[Array, ""]:

@@ -16,7 +16,7 @@ from lifelong.nets import EpsilonGreedy
 from lifelong.recipe import Number, Recipe
 from lifelong.worlds import World
 
-from ._agent import Agent, Crew, Lived, act, check_actions, crew_of, environment, outcome_of
+from ._agent import Agent, Crew, Lived, act, check_actions, crew_of, environment, outcome_of, without
 
 
 class Transitions(eqx.Module):
@@ -172,7 +172,7 @@ class DQN(Agent):
 
     def examinee(self) -> "DQN":
         """Return the agent without what only learning needs."""
-        return DQN(self.model, optimizer=Recipe(optax.identity), start=self.start, end=self.end, fall=self.fall)
+        return without(self, "optimizer", "discount")
 
     def examined(self, state: DQNState) -> DQNState:
         """Return the model, and how far the agent has come."""

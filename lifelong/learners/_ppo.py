@@ -16,7 +16,7 @@ from lifelong.nets import Policy
 from lifelong.recipe import Number, Recipe
 from lifelong.worlds import World, shuffled
 
-from ._agent import Agent, Crew, Lived, act, check_actions, crew_of, environment, outcome_of, restarted
+from ._agent import Agent, Crew, Lived, act, check_actions, crew_of, environment, outcome_of, restarted, without
 from ._optimizers import clipped_adam
 
 
@@ -161,7 +161,7 @@ class PPO(Agent):
 
     def examinee(self) -> "PPO":
         """Return the agent without what only learning needs."""
-        return PPO(self.model, optimizer=Recipe(optax.identity))
+        return without(self, "feedback", "optimizer", "discount", "trace")
 
     def examined(self, state: PPOState) -> PPOState:
         """Return the model alone."""

@@ -36,10 +36,11 @@ class Recalling(Agent):
 
 def lived_by_hand(world, level, key):
     situation, seen = world.reset(world.level(level), key=key)
+    step = eqx.filter_jit(world.step)
     total = 0.0
     for _ in range(world.limit):
         action = Leaning().consider(None, seen, jnp.zeros(1))[0].best()
-        situation, outcome = world.step(situation, action, key=key)
+        situation, outcome = step(situation, action, key=key)
         total, seen = total + float(outcome.reward), outcome.observation
         if outcome.terminated or outcome.truncated:
             break
