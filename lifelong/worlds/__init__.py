@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from ._transforms import permutation as permutation
     from ._transforms import rotation as rotation
     from ._views import RandomViews as RandomViews
+    from ._walker import Walker as Walker
     from ._world import Pages as Pages
     from ._world import World as World
 
@@ -98,6 +99,7 @@ _HOMES = {
     "_tech_tree": ("Feat", "TechTree"),
     "_transforms": ("Transform", "permutation", "rotation"),
     "_views": ("RandomViews",),
+    "_walker": ("Walker",),
     "_world": ("Pages", "World"),
 }
 

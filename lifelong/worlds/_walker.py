@@ -40,8 +40,8 @@ class Walker(Vectors):
     130/40 for every metre forward, less 0.1 for each radian the hull leans and 0.02 for each full torque; a hull
     that touches anything costs 100 and ends the episode, and so does, for nothing, the end of the track.
 
-    Actions are torques in −1 … 1, for hip and knee of each leg. What is seen: the hull's height over the ground, its lean, speeds and
-    turning, angles and turning of all joints, which feet touch, and the ground ahead, relative to that below.
+    Actions are torques in −1 … 1, for hip and knee of each leg. What is seen: the hull's height over the ground, its lean,
+    speeds and turning, angles and turning of all joints, which feet touch, and the ground ahead, relative to that below.
 
     Args:
         body: 'short', 'normal' or 'quadrupedal'.

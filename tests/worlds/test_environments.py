@@ -19,6 +19,7 @@ from lifelong.worlds import (
     MountainCar,
     TechTree,
     Vectors,
+    Walker,
     drawn_mazes,
 )
 
@@ -30,6 +31,7 @@ WORLDS = {
     "maze": Maze(drawn_mazes("S.. .#. ..G", "S#. .#. ..G"), limit=LIMIT, view=1),
     "maze without a compass": Maze(Maze.random(2, 4, 3, key=jax.random.key(1)), limit=LIMIT, compass=False),
     "corridor": Corridor([[0.0], [3.0]], limit=LIMIT),
+    "walker": Walker("normal", [[0.5, 1.0], [0.0, 6.0]], limit=LIMIT),
     "tech tree": TechTree(repeats=(1, 1), dummies=3, side=7, view=1, limit=LIMIT),
 }
 
