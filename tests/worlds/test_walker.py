@@ -64,7 +64,7 @@ def test_rods_keep_their_lengths_and_nothing_sinks_into_the_ground(name):
 
 
 def test_a_stump_stops_what_comes_from_the_side_and_carries_what_comes_from_above():
-    plan, place, speed, twist = start("normal")
+    _, place, speed, twist = start("normal")
     body = lived("normal", place + jnp.asarray([0.6, 0.0]), speed.at[:, 0].set(4.0), twist)
     x, y = np.asarray(body.place)[..., 0], np.asarray(body.place)[..., 1]
     inside = (x > 2.0 + 1e-4) & (x < 2.5 - 1e-4) & (y < 0.8 - 1e-4)
