@@ -55,7 +55,7 @@ class Outcome(NamedTuple):
     truncated: Bool[Array, ""]
 
     @property
-    def ended(self) -> Bool[Array, ""]:
+    def ended(self) -> Bool[Array, "*n"]:
         """Whether the episode is over."""
         return self.terminated | self.truncated
 
