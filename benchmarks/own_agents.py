@@ -40,7 +40,7 @@ def main(settings: str, seeds: str) -> None:
         "rate": steps / float(np.median(warm)),
         "cold_seconds": cold,
         "warm_seconds": warm,
-        "return": lived.records["return"][:, -1].tolist(),
+        "return": lived.records["recent"][:, -1].tolist(),
         "versions": {name: version(name) for name in ("lifelong", "jax", "equinox", "optax")},
     }
     print(json.dumps(report))

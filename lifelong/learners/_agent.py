@@ -71,10 +71,21 @@ class Steps(NamedTuple):
 
 
 class Lived(NamedTuple):
-    """An experience: the steps of a crew, and the crew after them."""
+    """An experience: the steps of a crew, the crew after them, and whether it is to be learned from."""
 
     steps: Steps
     crew: Crew
+    learn: Bool[Array, ""] | bool = True
+
+    def of(self, lesson: Any) -> "Lived":
+        """Return the experience as the lesson wants it: only tried where the lesson's `learn` is false."""
+        return self._replace(learn=getattr(lesson, "learn", True))
+
+    def kept(self, new: PyTree, old: PyTree) -> PyTree:
+        """Return what learning has made of a state, or the old state where the experience is not to be learned from."""
+        if isinstance(self.learn, bool):
+            return new if self.learn else old
+        return where(self.learn, new, old)
 
 
 class Agent(Learner):
@@ -187,16 +198,22 @@ def told(
 
 
 def outcome_of(lived: Lived) -> dict[str, Array]:
-    """Return what a teacher is told of a lesson: the mean `return` of the last hundred episodes, that of the episodes which
-    ended in the lesson (`score`; of what there is of those underway where none ended), and how many `episodes` there were.
+    """Return what a teacher is told of a lesson, and what is recorded.
+
+    `return` is the mean return of the episodes that ended in the lesson (of what there is of those underway where none did),
+    `episodes` how many they were; `recent` and `recent_length` are means over the last hundred episodes, whoever's lessons
+    they were.
     """
-    steps, crew = lived
+    steps, fortunes = lived.steps, lived.crew.fortunes
     ended = steps.ended.astype(jnp.float32)
-    some = ended.sum() > 0
     of_ended = (ended * steps.score).sum() / jnp.maximum(ended.sum(), 1.0)
-    score = jnp.where(some, of_ended, steps.score[-1].mean())
-    fortunes = crew.fortunes
-    return {"return": fortunes.mean, "length": fortunes.length, "score": score, "episodes": ended.sum()}
+    score = jnp.where(ended.sum() > 0, of_ended, steps.score[-1].mean())
+    return {
+        "return": score,
+        "episodes": ended.sum(),
+        "recent": fortunes.mean,
+        "recent_length": fortunes.length,
+    }
 
 
 def check_actions(outputs: int, policy: Policy, world: Environment) -> None:
@@ -210,6 +227,11 @@ def check_actions(outputs: int, policy: Policy, world: Environment) -> None:
             f"{type(world).__name__} takes {wanted}, and the model gives {found} outputs of a {type(policy).__name__}; "
             f"build it with outputs={outputs}{continuous}"
         )
+
+
+def where(condition: Bool[Array, ""], new: PyTree, old: PyTree) -> PyTree:
+    """Return one of two trees."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b) if eqx.is_array(a) else a, new, old)
 
 
 def without(agent: AnyAgent, *names: str) -> AnyAgent:

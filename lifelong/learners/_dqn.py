@@ -16,7 +16,7 @@ from lifelong.nets import EpsilonGreedy
 from lifelong.recipe import Number, Recipe
 from lifelong.worlds import World
 
-from ._agent import Agent, Crew, Lived, act, check_actions, crew_of, environment, outcome_of, without
+from ._agent import Agent, Crew, Lived, act, check_actions, crew_of, environment, outcome_of, where, without
 
 
 class Transitions(eqx.Module):
@@ -141,7 +141,7 @@ class DQN(Agent):
         """Act in what the teacher asked for."""
         here = environment(world, self)
         tasks = here.asked(lesson, self.bodies, key=key_for(key, "tasks"))
-        return act(self, state, here, state.crew, tasks, self.steps, key=key)
+        return act(self, state, here, state.crew, tasks, self.steps, key=key).of(lesson)
 
     def learn(self, state: DQNState, experience: Lived, *, key: PRNGKeyArray) -> tuple[DQNState, Info]:
         """Store what was lived and learn a batch of what is stored; report how the episodes went, and the loss."""
@@ -154,10 +154,15 @@ class DQN(Agent):
         parameters = eqx.filter(state.model, eqx.is_inexact_array)
         updates, optimizer = self._optimizer().update(gradient, state.optimizer, parameters)
         ready = taken > self.patience
-        learned = _where(ready, (eqx.apply_updates(state.model, updates), optimizer), (state.model, state.optimizer))
+        learned = where(ready, (eqx.apply_updates(state.model, updates), optimizer), (state.model, state.optimizer))
         model, optimizer = learned
         renewed = ready & (taken // self.renew > state.taken // self.renew)
-        target = _where(renewed, model, state.target)
+        target = where(renewed, model, state.target)
+        new, old = (
+            (model, target, optimizer, store, taken),
+            (state.model, state.target, state.optimizer, state.store, state.taken),
+        )
+        model, target, optimizer, store, taken = experience.kept(new, old)
         return DQNState(model, target, optimizer, store, experience.crew, taken), outcome_of(experience) | info
 
     def _stored(self, state: DQNState, lived: Lived) -> Transitions:
@@ -177,7 +182,3 @@ class DQN(Agent):
     def examined(self, state: DQNState) -> DQNState:
         """Return the model, and how far the agent has come."""
         return DQNState(state.model, None, None, None, None, state.taken)  # type: ignore[arg-type]
-
-
-def _where(condition: Bool[Array, ""], new: PyTree, old: PyTree) -> PyTree:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b) if eqx.is_array(a) else a, new, old)

@@ -122,7 +122,7 @@ class PPO(Agent):
         tasks = here.asked(lesson, self.bodies, key=key_for(key, "tasks"))
         if self.restart:
             crew = restarted(crew, here, tasks, self.rest(state), key=key_for(key, "restart"))
-        return act(self, state, here, crew, tasks, self.steps, key=key)
+        return act(self, state, here, crew, tasks, self.steps, key=key).of(lesson)
 
     def learn(self, state: PPOState, experience: Lived, *, key: PRNGKeyArray) -> tuple[PPOState, Info]:
         """Learn from what was lived; report how the episodes went, and the mean of what the losses report."""
@@ -144,7 +144,8 @@ class PPO(Agent):
         batches = order.reshape(self.epochs * self.parts, -1)
         (arrays, optimizer), infos = jax.lax.scan(descend, (arrays, state.optimizer), batches)
         info = jax.tree.map(lambda values: values.mean(), infos)
-        return PPOState(eqx.combine(arrays, static), optimizer, experience.crew), outcome_of(experience) | info
+        new, old = (eqx.combine(arrays, static), optimizer), (state.model, state.optimizer)
+        return PPOState(*experience.kept(new, old), experience.crew), outcome_of(experience) | info
 
     def _judged(self, model: PyTree, lived: Lived) -> Acts:
         """Return the stretches to learn from, with their advantages."""

@@ -40,7 +40,7 @@ def met():
 
 
 def test_what_was_lived_follows_from_step_to_step(met):
-    _, state, (steps, crew) = met
+    _, state, (steps, crew, _) = met
     ended, after = np.asarray(steps.ended), np.asarray(steps.after)
     np.testing.assert_array_equal(steps.observation[0], state.crew.observation)
     np.testing.assert_array_equal(np.asarray(steps.observation)[1:][~ended[:-1]], after[:-1][~ended[:-1]])
@@ -51,7 +51,7 @@ def test_what_was_lived_follows_from_step_to_step(met):
 
 
 def test_every_episode_is_counted_with_its_return(met):
-    _, _, (steps, crew) = met
+    _, _, (steps, crew, _) = met
     lengths = []
     for body in range(2):
         ends = np.flatnonzero(np.asarray(steps.ended)[:, body])
@@ -95,10 +95,8 @@ def test_learning_is_plain_descent_on_the_batches_that_an_epoch_is_cut_into(met)
 
 def test_time_that_is_up_is_no_end_unless_asked_for(met):
     """Where episodes are only ever cut off by time, bootstrapping is all the difference between the two."""
-    _, state, (steps, crew) = met
-    cut = steps._replace(terminated=jnp.zeros_like(steps.terminated))
-    lived = (cut, crew)
-    lived = type(met[2])(*lived)
+    _, state, lived = met
+    cut = lived.steps._replace(terminated=jnp.zeros_like(lived.steps.terminated))
 
     @eqx.filter_jit
     def gains(steps):
@@ -109,6 +107,16 @@ def test_time_that_is_up_is_no_end_unless_asked_for(met):
     with_value, without, after = map(np.asarray, gains(cut))
     ended = np.asarray(cut.ended)
     np.testing.assert_allclose((with_value - without)[ended], 0.99 * after[ended], rtol=1e-3, atol=1e-5)
+
+
+def test_what_is_only_tried_changes_nothing_but_where_the_bodies_stand(met):
+    agent, state, lived = met
+    tried = lived._replace(learn=jnp.bool_(False))
+    after, info = eqx.filter_jit(agent.learn)(state, tried, key=KEY)
+    for old, new in zip(jax.tree.leaves(state.model), jax.tree.leaves(after.model), strict=True):
+        np.testing.assert_array_equal(old, new)
+    np.testing.assert_array_equal(after.crew.observation, lived.crew.observation)
+    assert info["episodes"] == after.crew.fortunes.count
 
 
 def test_a_rate_falls_in_a_line_and_in_steps():
@@ -123,7 +131,7 @@ def test_memory_solves_what_cannot_be_solved_without():
         agent = PPO(model, optimizer=FAST, bodies=16, steps=20, parts=parts, epochs=2)
         lived = live(agent, HALL, ONE, steps=60, seeds=4, progress=silent)
         assert lived.finished
-        return lived.exams["return"][:, -1, 0], lived.records["return"][:, -1]
+        return lived.exams["return"][:, -1, 0], lived.records["recent"][:, -1]
 
     exam, recent = life(Recipe(RecurrentActorCritic, inputs=2, outputs=2, width=16), 2)
     assert (exam > 0.9).all() and (recent > 0.8).all()
@@ -150,7 +158,7 @@ def q_life():
 
 
 def test_q_learning_balances_a_pole_and_without_a_rate_it_does_not(q_life):
-    still, learned = q_life.records["return"][:, :, -1]
+    still, learned = q_life.records["recent"][:, :, -1]
     assert learned.mean() > 3 * still.mean()
     assert (q_life.exams["return"][1, :, -1, 0] > 60).mean() >= 0.5
 
