@@ -154,8 +154,8 @@ class DQN(Agent):
         parameters = eqx.filter(state.model, eqx.is_inexact_array)
         updates, optimizer = self._optimizer().update(gradient, state.optimizer, parameters)
         ready = taken > self.patience
-        learned = where(ready, (eqx.apply_updates(state.model, updates), optimizer), (state.model, state.optimizer))
-        model, optimizer = learned
+        new = (eqx.apply_updates(state.model, updates), optimizer)
+        model, optimizer = where(ready, new, (state.model, state.optimizer))
         renewed = ready & (taken // self.renew > state.taken // self.renew)
         target = where(renewed, model, state.target)
         new, old = (
