@@ -145,7 +145,8 @@ class PPO(Agent):
         (arrays, optimizer), infos = jax.lax.scan(descend, (arrays, state.optimizer), batches)
         info = jax.tree.map(lambda values: values.mean(), infos)
         new, old = (eqx.combine(arrays, static), optimizer), (state.model, state.optimizer)
-        return PPOState(*experience.kept(new, old), experience.crew), outcome_of(experience) | info
+        model, optimizer = experience.kept(new, old)
+        return PPOState(model, optimizer, experience.crew), outcome_of(experience) | info
 
     def _judged(self, model: PyTree, lived: Lived) -> Acts:
         """Return the stretches to learn from, with their advantages."""
