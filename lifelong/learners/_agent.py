@@ -18,7 +18,7 @@ RECENT = 100
 """Episodes over which returns are averaged: what papers and CleanRL report of training is the mean of the last hundred."""
 
 
-AnyAgent = TypeVar("AnyAgent", bound="Agent")
+Holder = TypeVar("Holder", bound=eqx.Module)
 
 
 class Fortunes(eqx.Module):
@@ -234,11 +234,11 @@ def where(condition: Bool[Array, ""], new: PyTree, old: PyTree) -> PyTree:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b) if eqx.is_array(a) else a, new, old)
 
 
-def without(agent: AnyAgent, *names: str) -> AnyAgent:
-    """Return an agent without what some of its fields hold."""
+def without(module: Holder, *names: str) -> Holder:
+    """Return an agent, or its state, without what some of its fields hold."""
     return eqx.tree_at(
-        lambda agent: [getattr(agent, name) for name in names],
-        agent,
+        lambda module: [getattr(module, name) for name in names],
+        module,
         [None] * len(names),
         is_leaf=lambda node: node is None,
     )

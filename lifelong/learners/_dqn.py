@@ -181,4 +181,4 @@ class DQN(Agent):
 
     def examined(self, state: DQNState) -> DQNState:
         """Return the model, and how far the agent has come."""
-        return DQNState(state.model, None, None, None, None, state.taken)  # type: ignore[arg-type]
+        return without(state, "target", "optimizer", "store", "crew")

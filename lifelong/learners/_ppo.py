@@ -167,7 +167,7 @@ class PPO(Agent):
 
     def examined(self, state: PPOState) -> PPOState:
         """Return the model alone."""
-        return PPOState(state.model, None, None)  # type: ignore[arg-type]
+        return without(state, "optimizer", "crew")
 
 
 def _by_body(acts: Acts) -> Acts:

@@ -53,7 +53,7 @@ def plan_of(name: str) -> Plan:
     rods, knees, feet = [(0, 1), (0, 2), (1, 2)], [], []
     for number, hip in enumerate(hips):
         x, y = points[hip]
-        lean = 0.25 * (-1) ** number
+        lean = (0.3, 0.15)[number % 2]
         knees.append(len(points))
         feet.append(len(points) + 1)
         points += [(x + lean, y - np.sqrt(half**2 - lean**2)), (x, y - 2 * np.sqrt(half**2 - lean**2))]
