@@ -115,10 +115,10 @@ class DQN(Agent):
         model, crew = self.model(key=for_model), crew_of(here, self.bodies, None, key=for_crew)
         seen = crew.observation[0]
         try:
-            values = eqx.filter_eval_shape(model, seen)
+            policy = eqx.filter_eval_shape(lambda net, x: EpsilonGreedy(net(x), jnp.float32(0.0)), model, seen)
         except (TypeError, ValueError) as error:
             raise Mismatch(f"the model cannot take the world's observations of shape {seen.shape}: {error}") from error
-        check_actions(here.outputs, EpsilonGreedy(values, jnp.float32(0.0)), here)
+        check_actions(here.outputs, policy, here)
         rows = jnp.zeros((self.capacity, *seen.shape))
         none = jnp.zeros(self.capacity)
         store = Transitions(rows, none.astype(jnp.int32), none, rows, none.astype(bool))

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from lifelong.errors import UnknownName
 
-GRAVITY, SECONDS, PARTS, ROUNDS = 9.8, 0.04, 8, 6
+GRAVITY, SECONDS, PARTS, ROUNDS = 9.8, 0.04, 8, 10
 """What pulls; the seconds of a step, the parts it is cut into, and how often rods are set right in each of them."""
 
 FRICTION = 0.9

@@ -16,7 +16,7 @@ from lifelong.recipe import Recipe
 from lifelong.teachers import OneByOne
 from lifelong.worlds import CartPole, Corridor, Split
 
-CART, HALL = CartPole(limit=30), Corridor([[3.0]])
+CART, HALL = CartPole(limit=30), Corridor([[2.0]])
 ONE = OneByOne(1, 1000)
 KEY = jax.random.key(0)
 FAST = Recipe(clipped_adam, learning_rate=5e-3)
@@ -128,12 +128,12 @@ def test_memory_solves_what_cannot_be_solved_without():
     """The sign of a corridor is gone when it counts: without memory no policy is worth more than 0."""
 
     def life(model, parts):
-        agent = PPO(model, optimizer=FAST, bodies=16, steps=20, parts=parts, epochs=2)
-        lived = live(agent, HALL, ONE, steps=60, seeds=4, progress=silent)
+        agent = PPO(model, optimizer=FAST, bodies=16, steps=10, parts=parts, epochs=2)
+        lived = live(agent, HALL, ONE, steps=90, seeds=2, progress=silent)
         assert lived.finished
         return lived.exams["return"][:, -1, 0], lived.records["recent"][:, -1]
 
-    exam, recent = life(Recipe(RecurrentActorCritic, inputs=2, outputs=2, width=16), 2)
+    exam, recent = life(Recipe(RecurrentActorCritic, inputs=2, outputs=2, width=12), 2)
     assert (exam > 0.9).all() and (recent > 0.8).all()
     exam, recent = life(Recipe(ActorCritic, inputs=2, outputs=2, width=16, depth=1), 2)
     assert (np.abs(recent) < 0.5).all()
