@@ -46,7 +46,8 @@ def test_where_time_is_up_what_would_have_followed_counts_and_at_an_end_it_does_
     """One step, r = 1, V = 0.25, V′ = 2: δ = 1 + 0.9·2 − 0.25 = 2.55 where time was up, 0.75 at an end."""
     one = jnp.ones((1, 2))
     terminated = jnp.asarray([[False, True]])
-    gain = advantages(one, 0.25 * one, 2 * one, terminated, jnp.ones((1, 2), bool), DISCOUNT, TRACE)
+    ended = jnp.ones((1, 2), bool)
+    gain = jax.jit(lambda r, v, a: advantages(r, v, a, terminated, ended, DISCOUNT, TRACE))(one, 0.25 * one, 2 * one)
     np.testing.assert_allclose(gain, [[2.55, 0.75]], rtol=1e-6)
     goal = q_targets(jnp.ones(2), jnp.asarray([[2.0, 1.0]] * 2), terminated[0], DISCOUNT)
     np.testing.assert_allclose(goal, [2.8, 1.0], rtol=1e-6)
@@ -79,13 +80,13 @@ def test_the_clipped_surrogate_is_what_it_is_by_hand():
         jnp.asarray([[3.0], [-1.0]]),
     )
     model = Fixed(jnp.log(jnp.asarray([0.75, 0.25])), 0.5)
-    loss, info = ClippedSurrogate()(model, acts, key=KEY)
+    loss, info = jax.jit(lambda acts: ClippedSurrogate()(model, acts, key=KEY))(acts)
     entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
     np.testing.assert_allclose(info["value_loss"], 2.5225, rtol=1e-5)
     np.testing.assert_allclose(info["entropy"], entropy, rtol=1e-5)
     np.testing.assert_allclose(info["clipped"], 1.0)
     np.testing.assert_allclose(loss, -0.2 / np.sqrt(2) + 0.5 * 2.5225 - 0.01 * entropy, rtol=1e-5)
-    free, _ = ClippedSurrogate(clip_value=False)(model, acts, key=KEY)
+    free, _ = jax.jit(lambda acts: ClippedSurrogate(clip_value=False)(model, acts, key=KEY))(acts)
     np.testing.assert_allclose(loss - free, 0.5 * (2.5225 - (2.5**2 + 1.5**2) / 4), rtol=1e-4)
 
 

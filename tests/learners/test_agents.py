@@ -66,9 +66,10 @@ def test_the_last_episodes_are_kept_and_older_ones_overwritten():
     none = Fortunes(jnp.zeros(3), jnp.zeros(3), jnp.int32(0))
     score = jnp.arange(1.0, 9.0).reshape(4, 2)
     ended = jnp.asarray([[1, 0], [1, 1], [0, 1], [1, 0]], bool)
-    once = told(none, score, score, ended)
+    hear = jax.jit(told)
+    once = hear(none, score, score, ended)
     assert once.count == 5 and sorted(np.asarray(once.returns)) == [4, 6, 7]
-    twice = told(once, 10 * score, score, ended & (score < 2))
+    twice = hear(once, 10 * score, score, ended & (score < 2))
     assert twice.count == 6 and sorted(np.asarray(twice.returns)) == [6, 7, 10]
 
 
@@ -120,7 +121,7 @@ def test_what_is_only_tried_changes_nothing_but_where_the_bodies_stand(met):
 
 
 def test_a_rate_falls_in_a_line_and_in_steps():
-    rates = [float(falling(jnp.int32(count), 1.0, 0.0, over=8, hold=2)) for count in range(10)]
+    rates = jax.jit(jax.vmap(lambda count: falling(count, 1.0, 0.0, over=8, hold=2)))(jnp.arange(10))
     np.testing.assert_allclose(rates, [1, 1, 0.75, 0.75, 0.5, 0.5, 0.25, 0.25, 0, 0])
 
 
@@ -177,7 +178,7 @@ def test_the_store_holds_the_last_steps_in_their_order(q_life):
 def test_epsilon_greedy_takes_the_best_but_now_and_then_any():
     n = 30_000
     policy = EpsilonGreedy(jnp.broadcast_to(jnp.asarray([0.0, 2.0, 1.0]), (n, 3)), jnp.full(n, 0.3))
-    action = policy.sample(jax.random.uniform(KEY, (n, 3)))
+    action = jax.jit(lambda policy: policy.sample(jax.random.uniform(KEY, (n, 3))))(policy)
     np.testing.assert_allclose(np.bincount(np.asarray(action)) / n, [0.1, 0.8, 0.1], atol=0.01)
 
 

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lifelong.keys import key_for
 from lifelong.worlds import (
     Acrobot,
     Box,
@@ -36,31 +35,29 @@ WORLDS = {
 }
 
 
-def any_action(world, key):
+def any_actions(world, chances):
     actions = world.actions
     if isinstance(actions, Discrete):
-        return jax.random.randint(key, (BODIES,), 0, actions.count)
-    return jax.random.uniform(key, (BODIES, *actions.shape), minval=actions.low, maxval=actions.high)
+        return (chances[..., 0] * actions.count).astype(jnp.int32)
+    return actions.low + chances * (actions.high - actions.low)
 
 
 def lived(world, key):
     """Return where every episode stood before a step and after, and what the step led to; and what was seen at first."""
-    tasks = world.asked(Mixture(jnp.ones(world.tasks)), BODIES, key=key)
+    tasks = world.level(jnp.arange(BODIES) % world.tasks)
     reset = jax.vmap(lambda task, key: world.reset(task, key=key))
+    step_on = jax.vmap(lambda situation, action, task, key: world.step_on(situation, action, task, key=key))
     start = reset(tasks, jax.random.split(key, BODIES))
 
-    def step(carry, i):
+    def step(carry, chance):
         situation, _ = carry
-        action = any_action(world, key_for(key, "action", i))
-        keys = jax.random.split(key_for(key, "step", i), BODIES)
-        step_on = jax.vmap(lambda situation, action, task, key: world.step_on(situation, action, task, key=key))
+        action, keys = chance
         after, outcome, now = step_on(situation, action, tasks, keys)
-        alone = world.step(jax.tree.map(lambda leaf: leaf[0], situation), action[0], key=jax.random.split(keys[0])[0])[
-            1
-        ]
+        alone = world.step(jax.tree.map(lambda leaf: leaf[0], situation), action[0], key=keys[0])[1]
         return (after, now), (situation.clock, after.clock, outcome, now, alone)
 
-    return start[1], jax.lax.scan(step, start, jnp.arange(STEPS))[1]
+    actions = any_actions(world, jax.random.uniform(key, (STEPS, BODIES, world.outputs)))
+    return start[1], jax.lax.scan(step, start, (actions, jax.random.split(key, (STEPS, BODIES))))[1]
 
 
 @pytest.mark.parametrize("name", WORLDS)
@@ -102,10 +99,11 @@ def test_a_teacher_names_a_level_or_brings_its_own(name):
 
 def test_a_corridor_shows_its_sign_once_and_judges_the_last_step():
     world = Corridor([[2.0]])
-    situation, seen = world.reset(world.level(0), key=jax.random.key(0))
+    situation, seen = eqx.filter_jit(world.reset)(world.level(0), key=jax.random.key(0))
+    step = eqx.filter_jit(world.step)
     sign, rows = int(seen[0] > 0), []
     assert abs(seen[0]) == 1
     for _ in range(4):
-        situation, outcome = world.step(situation, jnp.int32(sign), key=jax.random.key(0))
+        situation, outcome = step(situation, jnp.int32(sign), key=jax.random.key(0))
         rows.append((float(outcome.reward), bool(outcome.terminated), float(outcome.observation[0])))
     assert rows == [(0, False, 0), (0, False, 0), (0, False, 0), (1, True, 0)]

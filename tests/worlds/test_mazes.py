@@ -89,7 +89,7 @@ def test_a_list_of_cells_is_a_maze_whatever_its_order_and_ends_settle_on_free_ce
 
 def test_what_is_seen_moves_with_the_agent_and_the_goal_pays():
     world = Maze(drawn_mazes("S.# ..G ..."), view=1)
-    situation, seen = world.reset(world.level(0), key=jax.random.key(0))
+    situation, seen = eqx.filter_jit(world.reset)(world.level(0), key=jax.random.key(0))
     step = eqx.filter_jit(lambda situation, action: world.step(situation, action, key=jax.random.key(0)))
     np.testing.assert_array_equal(seen[:9].reshape(3, 3), [[1, 1, 1], [1, 0, 0], [1, 0, 0]])
     np.testing.assert_allclose(seen[-2:], np.array([1, 2]) / np.sqrt(5), rtol=1e-6)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lifelong.errors import BadInput
-from lifelong.worlds import TechTree
-from lifelong.worlds._tech_tree import CELLS, FEATS, ITEMS
+from lifelong.worlds import Feat, Situation, TechTree
+from lifelong.worlds._tech_tree import CELLS, FEATS, ITEMS, Village
 
 UP, RIGHT, DOWN, LEFT, COLLECT, STONE, TABLE, FURNACE = range(8)
 MAKE = {item: 8 + i for i, item in enumerate(ITEMS[6:])}
@@ -18,15 +18,20 @@ STEP = eqx.filter_jit(lambda situation, action: WORLD.step(situation, action, ke
 
 def in_front_of(things, feat, times=1, dummy=0):
     """Return an agent in the middle of grass, with things above, right, below and left of it."""
-    task = jax.tree.map(lambda leaf: leaf[0], WORLD.levels)._replace(
-        what=jnp.int32(FEATS.index(feat)), times=jnp.int32(times), dummy=jnp.int32(dummy)
-    )
-    situation, _ = WORLD.reset(task, key=jax.random.key(0))
+    task = Feat(jnp.int32(FEATS.index(feat)), jnp.int32(times), jnp.int32(dummy))
     cells = np.zeros((9, 9), int)
     for thing, (row, column) in zip(things, ((3, 4), (4, 5), (5, 4), (4, 3)), strict=False):
         cells[row, column] = CELLS.index(thing)
-    body = eqx.tree_at(lambda b: b.cells, situation.body, jnp.asarray(cells, jnp.int32))
-    return situation._replace(body=body)
+    none = jnp.zeros(len(ITEMS), jnp.int32)
+    village = Village(jnp.asarray(cells, jnp.int32), jnp.asarray([4, 4]), jnp.int32(0), none, jnp.int32(0))
+    return Situation(task, village, jnp.int32(0))
+
+
+def holding(situation, place, thing):
+    """Return the situation with another thing in one cell."""
+    cells = np.array(situation.body.cells)
+    cells[place] = CELLS.index(thing)
+    return eqx.tree_at(lambda s: s.body.cells, situation, jnp.asarray(cells))
 
 
 def do(situation, *actions):
@@ -52,18 +57,15 @@ def test_the_long_way_to_a_diamond():
     assert carried(here) == {"wood": 4}, "a table needs grass in front"
     here, _ = do(here, DOWN, TABLE, MAKE["wood_pickaxe"], MAKE["stone_pickaxe"])
     assert carried(here) == {"wood": 2, "wood_pickaxe": 1}, "no stone yet"
-    here = here._replace(body=eqx.tree_at(lambda b: b.place, here.body, jnp.asarray([4, 4], jnp.int32)))
+    here = eqx.tree_at(lambda h: h.body.place, here, jnp.asarray([4, 4], jnp.int32))
     here, _ = do(here, RIGHT, COLLECT, LEFT)
     assert carried(here) == {"wood": 2, "stone": 1, "wood_pickaxe": 1}
     here, _ = do(here, COLLECT, MAKE["stone_pickaxe"], FURNACE)
     assert carried(here) == {"wood": 1, "wood_pickaxe": 1, "stone_pickaxe": 1}
-    ores = here.body.cells.at[4, 5].set(CELLS.index("coal")).at[3, 4].set(CELLS.index("iron"))
-    here = here._replace(body=eqx.tree_at(lambda b: b.cells, here.body, ores))
+    here = holding(holding(here, (4, 5), "coal"), (3, 4), "iron")
     here, _ = do(here, RIGHT, COLLECT, UP, COLLECT, MAKE["iron_pickaxe"])
     assert carried(here) == {"wood_pickaxe": 1, "stone_pickaxe": 1, "iron_pickaxe": 1}
-    gem = here.body.cells.at[3, 4].set(CELLS.index("diamond"))
-    here = here._replace(body=eqx.tree_at(lambda b: b.cells, here.body, gem))
-    here, outcome = do(here, COLLECT)
+    here, outcome = do(holding(here, (3, 4), "diamond"), COLLECT)
     assert outcome.terminated and outcome.reward == 1 and carried(here)["diamond"] == 1
     assert here.body.cells[3, 4] == 0, "the place where it was is free"
 
