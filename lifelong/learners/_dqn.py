@@ -167,13 +167,10 @@ class DQN(Agent):
 
     def _stored(self, state: DQNState, lived: Lived) -> Transitions:
         steps, count = lived.steps, self.bodies * self.steps
-        new = Transitions(steps.observation, steps.action, steps.reward, steps.after, steps.terminated)
+        parts = (steps.observation, steps.action, steps.reward, steps.after, steps.terminated)
+        new = Transitions(*(part.reshape(count, *part.shape[2:]) for part in parts))
         slot = (state.taken + jnp.arange(count)) % self.capacity
-
-        def put(kept: Array, new: Array) -> Array:
-            return kept.at[slot].set(new.reshape(count, *kept.shape[1:]), unique_indices=True)
-
-        return jax.tree.map(put, state.store, new)
+        return jax.tree.map(lambda kept, new: kept.at[slot].set(new, unique_indices=True), state.store, new)
 
     def examinee(self) -> "DQN":
         """Return the agent without what only learning needs."""

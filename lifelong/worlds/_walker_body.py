@@ -10,10 +10,10 @@ from jaxtyping import Array, Bool, Float
 from lifelong.errors import UnknownName
 
 GRAVITY, SECONDS, PARTS, ROUNDS = 9.8, 0.04, 8, 10
-"""What pulls; the seconds of a step, the parts it is cut into, and how often rods are set right in each of them."""
+"""What pulls; the seconds of a step, the parts it is cut into, and how often rods and ground set points right in each."""
 
 FRICTION = 0.9
-"""The share of its sliding that a point on the ground loses in every part of a step."""
+"""The share of its sliding that a point on the ground loses each time it is set right."""
 
 
 class Plan(NamedTuple):
@@ -97,16 +97,20 @@ def moved(plan: Plan, track: Track, body: Moving, force: Float[Array, "points 2"
     ease = jnp.asarray(1.0 / plan.mass)[:, None]
 
     def part(body: Moving, _: None) -> tuple[Moving, None]:
+        def set_right(_: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
+            there, touched = _on_ground(track, body.place, _held(plan, now[0]))
+            return there, now[1] | touched
+
         speed = body.speed + seconds * (weight + force * ease)
-        there = jax.lax.fori_loop(0, ROUNDS, lambda _, p: _set_right(plan, p), body.place + seconds * speed)
-        there, touching = _on_ground(track, body.place, there)
-        return Moving(there, (there - body.place) / seconds, touching | body.touching), None
+        now = (body.place + seconds * speed, body.touching)
+        there, touching = jax.lax.fori_loop(0, ROUNDS, set_right, now)
+        return Moving(there, (there - body.place) / seconds, touching), None
 
     body = body._replace(touching=jnp.zeros(len(plan.mass), bool))
     return jax.lax.scan(part, body, None, length=PARTS)[0]
 
 
-def _set_right(plan: Plan, place: Float[Array, "points 2"]) -> Float[Array, "points 2"]:
+def _held(plan: Plan, place: Float[Array, "points 2"]) -> Float[Array, "points 2"]:
     """Return points after each rod has pulled its ends towards its length, in proportion to how light they are."""
     for (a, b), length in zip(plan.rods, plan.lengths, strict=True):
         away = place[b] - place[a]
