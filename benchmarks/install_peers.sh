@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install the libraries that lifelong is measured against, each in an environment of its own: .peers/avalanche,
-# .peers/pybkt, .peers/torch and .peers/teachdeeprl.
+# .peers/pybkt, .peers/torch, .peers/teachdeeprl and .peers/sb3.
 #
 #   benchmarks/install_peers.sh [PYTHON]      PYTHON (3.11 unless given) makes the environment
 #
@@ -90,3 +90,11 @@ echo "$home/source" > "$site/teachdeeprl.pth"
 
 say "checking that it imports"
 MPLBACKEND=agg "$home/bin/python" -W ignore -c 'import teachDRL.toy_env.toy_env; print("    teachDRL.toy_env")'
+
+enter sb3
+
+say "torch 2.13.0 and stable-baselines3 2.9.2"
+"${pip[@]}" torch==2.13.0 stable-baselines3==2.9.2
+
+say "checking that it imports"
+"$home/bin/python" -c 'import stable_baselines3 as sb3, torch; print("    stable-baselines3", sb3.__version__, "torch", torch.__version__)'

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from lifelong.errors import BadInput, UnknownName
 from lifelong.lab._agreement import apart, as_front_page, as_page, published, spread
-from lifelong.lab._anchors import Anchor, Comparison, Measured, chosen, compared, results_file
+from lifelong.lab._anchors import WORLDS, Anchor, Comparison, Measured, chosen, compared, results_file
 
 from ._cache import keep_compiled
 from ._options import Command, Out, command_line, option, whole_number
@@ -24,8 +24,8 @@ class Anchors(Command):
     """Show published numbers beside ours, or live them again.
 
     A row is named as `show` names it, or by the beginning of its name: `hsu-2018/ewc/class`, `hsu-2018/ewc`. Rows lived
-    here are kept in the folder of runs and shown in place of those that come with the library. `run` needs MNIST. Ctrl-C
-    saves unfinished lives, and the same command goes on from there; more seeds extend what is stored.
+    here are kept in the folder of runs and shown in place of those that come with the library. `run` needs MNIST, but
+    not for agents. Ctrl-C saves unfinished lives, and the same command goes on from there; more seeds extend what is stored.
     """
 
     action: Annotated[str, option("show or run", metavar="ACTION")]
@@ -72,7 +72,8 @@ class Anchors(Command):
         from lifelong.lab._reproduce import rehearse, reproduce
         from lifelong.worlds import dataset
 
-        digits, lived = dataset("mnist"), []
+        digits = None if all(row.scenario in WORLDS for row in rows) else dataset("mnist")
+        lived = []
         with Ticker(len(rows)) as news:
             for row in rows:
                 seeds = range(self.seeds or (2 if self.quick else row.source.seeds))

@@ -1,5 +1,9 @@
 """What signal experience gives: losses over models and experiences."""
 
+from ._advantages import advantages as advantages
+from ._bellman import SquaredBellmanError as SquaredBellmanError
+from ._bellman import Valued as Valued
+from ._bellman import q_targets as q_targets
 from ._bregman import bregman as bregman
 from ._bregman import half_square as half_square
 from ._bregman import kullback_leibler as kullback_leibler
@@ -22,6 +26,9 @@ from ._labels import cosines as cosines
 from ._labels import cross_entropy_of as cross_entropy_of
 from ._labels import permitted as permitted
 from ._labels import weighted_mean as weighted_mean
+from ._policy_gradient import Acts as Acts
+from ._policy_gradient import ClippedSurrogate as ClippedSurrogate
+from ._policy_gradient import standardised as standardised
 from ._uncertain import FieldEnergy as FieldEnergy
 from ._uncertain import SampledCrossEntropy as SampledCrossEntropy
 from ._uncertain import log_mills as log_mills

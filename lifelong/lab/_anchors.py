@@ -18,7 +18,10 @@ from lifelong.errors import BadFile, UnknownName
 
 from ._folders import default_folder
 
-SCENARIOS = ("task", "domain", "class")
+WORLDS = ("cart-pole", "acrobot", "mountain-car")
+"""Scenarios in which agents act; their values are returns, not percentages."""
+
+SCENARIOS = ("task", "domain", "class", *WORLDS)
 
 LEAST_BAND = 1.0
 """Points of accuracy within which two numbers always agree: what an unspecified detail of a protocol may change."""
@@ -148,14 +151,20 @@ class Comparison:
 @cache
 def anchors() -> tuple[Anchor, ...]:
     """Return every published value, in the order of the file."""
-    text = (files("lifelong") / "lab" / "anchors.toml").read_text(encoding="utf-8")
+    given_sources = [given for text in _texts("toml") for given in tomllib.loads(text)["source"]]
     rows = []
-    for given in tomllib.loads(text)["source"]:
+    for given in given_sources:
         methods = given.pop("method")
         source = Source(**given | {"protocol": given["protocol"].strip()})
         for method in methods:
             rows += _rows(source, method)
     return tuple(rows)
+
+
+def _texts(suffix: str) -> list[str]:
+    """Return the files about classifiers and about agents."""
+    folder = files("lifelong") / "lab"
+    return [(folder / f"{name}.{suffix}").read_text(encoding="utf-8") for name in ("anchors", "anchors_of_agents")]
 
 
 def _rows(source: Source, method: dict[str, Any]) -> list[Anchor]:
@@ -189,7 +198,7 @@ def results_file(out: Path | None = None) -> Path:
 
 def shipped() -> dict[str, Measured]:
     """Return the results that come with the library, by row."""
-    return _measured((files("lifelong") / "lab" / "anchors.json").read_text(encoding="utf-8"))
+    return {name: row for text in _texts("json") for name, row in _measured(text).items()}
 
 
 def stored(path: Path) -> dict[str, Measured]:

@@ -12,10 +12,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from lifelong.errors import BadInput
 from lifelong.life import Life, Progress, fingerprint, live, write_atomically
 from lifelong.worlds import Dataset
 
-from ._anchors import Anchor, Measured, results_file, stored
+from ._agent_protocols import AgentProtocol, agent_protocol, recent_returns
+from ._anchors import WORLDS, Anchor, Measured, results_file, stored
 from ._clock import clocked
 from ._protocols import Protocol, protocol
 from ._runner import Interrupted
@@ -27,7 +29,7 @@ RECORD = 100
 
 def reproduce(
     anchor: Anchor,
-    digits: Dataset,
+    digits: Dataset | None,
     seeds: Sequence[int],
     out: Path | None = None,
     *,
@@ -41,7 +43,7 @@ def reproduce(
     Raises `BadFile` where results cannot be read or written.
     """
     path = results_file(out)
-    plan = protocol(anchor, digits)
+    plan = _plan(anchor, digits)
     lived_by = fingerprint(plan)
     known = None if force else _lived(stored(path), anchor.name, lived_by)
     missing = [seed for seed in seeds if known is None or seed not in known.accuracy]
@@ -52,7 +54,7 @@ def reproduce(
     with clocked() as clock:
         life = _live(plan, missing, checkpoint, progress)
     about = _provenance(lived_by, plan.steps, clock.compiling, clock.total - clock.compiling)
-    row = _keep(path, anchor.name, _joined(known, Measured(accuracy=_by_seed(missing, life), about=about)))
+    row = _keep(path, anchor.name, _joined(known, Measured(accuracy=_by_seed(anchor, missing, life), about=about)))
     checkpoint.unlink(missing_ok=True)
     return row
 
@@ -63,14 +65,24 @@ def _lived(rows: Mapping[str, Measured], name: str, lived_by: str) -> Measured |
     return alike[0] if alike else None
 
 
-def rehearse(anchor: Anchor, digits: Dataset, seeds: Sequence[int], *, progress: Progress) -> Measured:
+def _plan(anchor: Anchor, digits: Dataset | None, part: float = 1.0) -> Protocol | AgentProtocol:
+    """Return what is lived; only rows of agents need no digits."""
+    if anchor.scenario in WORLDS:
+        return agent_protocol(anchor, part)
+    if digits is None:
+        raise BadInput(f"{anchor.name} is lived on digits, and none were given")
+    return protocol(anchor, digits, part)
+
+
+def rehearse(anchor: Anchor, digits: Dataset | None, seeds: Sequence[int], *, progress: Progress) -> Measured:
     """Live a tenth of a row, on a tenth of the digits: whether it runs, not what it finds. Nothing is stored."""
-    fewest = int(np.bincount(digits.y_train).min())
-    plan = protocol(anchor, digits.take(per_class=fewest // 10), part=0.1)
-    return Measured(accuracy=_by_seed(seeds, _live(plan, seeds, None, progress)), about={})
+    if digits is not None:
+        digits = digits.take(per_class=int(np.bincount(digits.y_train).min()) // 10)
+    plan = _plan(anchor, digits, part=0.1)
+    return Measured(accuracy=_by_seed(anchor, seeds, _live(plan, seeds, None, progress)), about={})
 
 
-def _live(plan: Protocol, seeds: Sequence[int], checkpoint: Path | None, progress: Progress) -> Life:
+def _live(plan: Protocol | AgentProtocol, seeds: Sequence[int], checkpoint: Path | None, progress: Progress) -> Life:
     life = live(
         plan.learner,
         plan.world,
@@ -88,10 +100,11 @@ def _live(plan: Protocol, seeds: Sequence[int], checkpoint: Path | None, progres
     return life
 
 
-def _by_seed(seeds: Sequence[int], life: Life) -> dict[int, float | None]:
-    percent = [round(100.0 * float(value), 3) for value in life.final]
+def _by_seed(anchor: Anchor, seeds: Sequence[int], life: Life) -> dict[int, float | None]:
+    values = recent_returns(life) if anchor.scenario in WORLDS else 100.0 * life.final
+    found = [round(float(value), 3) for value in values]
     diverged = (life.diverged_at >= 0).tolist()
-    return {seed: None if bad else value for seed, value, bad in zip(seeds, percent, diverged, strict=True)}
+    return {seed: None if bad else value for seed, value, bad in zip(seeds, found, diverged, strict=True)}
 
 
 def _provenance(protocol: str, steps: int, compiling: float, running: float) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from lifelong.errors import BadInput, Mismatch
-from lifelong.exams import Accuracy, Exam
+from lifelong.exams import Accuracy, Exam, Returns
 from lifelong.learners import Learner
 from lifelong.teachers import Searching, Teacher
-from lifelong.worlds import World, task_space
+from lifelong.worlds import Environment, World, task_space
 
 from . import _programs as programs
 from ._abreast import Abreast, on_host, together
@@ -48,7 +48,7 @@ def live(
     and every `every` steps.
 
     Day-to-day arguments:
-        learner, world, teacher, exam: who takes part; the exam is `Accuracy()` unless stated.
+        learner, world, teacher, exam: who takes part; the exam is `Accuracy()` unless stated, `Returns()` in a world to act in.
         steps: how many steps to live.
         seeds: how many seeds, or which.
         sweep: values for hyperparameters by their path, e.g. {"memory.strength": [0, 10, 100]}; all combinations.
@@ -66,7 +66,8 @@ def live(
     corrupt, of another life, or cannot be written. A lane that diverges is reported and the others live on. Ctrl-C saves
     and returns what has been lived so far.
     """
-    parts = Parts(learner, world, teacher, exam or Accuracy())
+    exam = exam or (Returns() if isinstance(world, Environment) else Accuracy())
+    parts = Parts(learner, world, teacher, exam)
     _check(parts, steps, every, record)
     key = jax.random.key(0) if key is None else key
     lanes = lay_out(parts, seeds, sweep or {}, key)

@@ -1,5 +1,8 @@
 """The architectures that learners are made of."""
 
+from ._actor_critic import ActorCritic as ActorCritic
+from ._actor_critic import RecurrentActorCritic as RecurrentActorCritic
+from ._actor_critic import orthogonal as orthogonal
 from ._binary import BinaryMLP as BinaryMLP
 from ._binary import BinaryPerceptron as BinaryPerceptron
 from ._binary import field_moments as field_moments
@@ -11,6 +14,10 @@ from ._lstm import LSTM as LSTM
 from ._lstm import recur as recur
 from ._lstm import recur_held as recur_held
 from ._mlp import MLP as MLP
+from ._policies import Categorical as Categorical
+from ._policies import EpsilonGreedy as EpsilonGreedy
+from ._policies import Gaussian as Gaussian
+from ._policies import Policy as Policy
 from ._projected import Projected as Projected
 from ._reader import Reader as Reader
 from ._vae import VAE as VAE

@@ -18,7 +18,7 @@ class MLP(eqx.Module):
     Args:
         inputs: number of input features (the input is flattened).
         outputs: number of logits.
-        width, depth: hidden units per layer, hidden layers.
+        width, depth: hidden units per layer, hidden layers; a tuple of widths says both.
         head_bias: whether the head has a bias term.
         activation: applied after every hidden layer.
         key: draws the weights, uniform in ±1/√fan_in.
@@ -32,19 +32,20 @@ class MLP(eqx.Module):
         self,
         inputs: int,
         outputs: int,
-        width: int = 256,
+        width: int | tuple[int, ...] = 256,
         depth: int = 2,
         head_bias: bool = True,
         activation: Callable[[Array], Array] = jax.nn.relu,
         *,
         key: PRNGKeyArray,
     ):
-        if min(inputs, outputs, width) < 1 or depth < 0:
+        widths = width if isinstance(width, tuple) else (width,) * depth
+        if min(inputs, outputs, *widths, 1 if isinstance(width, tuple) else width) < 1 or depth < 0:
             raise BadInput(
                 f"an MLP needs positive sizes: inputs={inputs}, outputs={outputs}, width={width}, depth={depth}"
             )
-        sizes = [inputs, *[width] * depth, outputs]
-        *hidden, head = linears(sizes, [True] * depth + [head_bias], key=key)
+        sizes = [inputs, *widths, outputs]
+        *hidden, head = linears(sizes, [True] * len(widths) + [head_bias], key=key)
         self.hidden, self.head, self.activation = hidden, head, activation
 
     def activations(self, x: Float[Array, "*shape"]) -> list[Float[Array, " width"]]:

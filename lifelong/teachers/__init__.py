@@ -1,7 +1,5 @@
 """What comes next."""
 
-from ._mastery import Mastery as Mastery
-from ._mastery import MasteryTeacher as MasteryTeacher
 from ._advisers import Adviser as Adviser
 from ._advisers import Learned as Learned
 from ._advisers import Scripted as Scripted
@@ -15,6 +13,8 @@ from ._levels import max_monte_carlo as max_monte_carlo
 from ._levels import positive_value_loss as positive_value_loss
 from ._manual import InOrder as InOrder
 from ._manual import Window as Window
+from ._mastery import Mastery as Mastery
+from ._mastery import MasteryTeacher as MasteryTeacher
 from ._orders import AllAtOnce as AllAtOnce
 from ._orders import Blend as Blend
 from ._orders import Blurred as Blurred

@@ -11,13 +11,32 @@ if TYPE_CHECKING:
     from ._batch import Mixture as Mixture
     from ._batch import Rows as Rows
     from ._batch import empty_batch as empty_batch
+    from ._classic_control import Acrobot as Acrobot
+    from ._classic_control import CartPole as CartPole
+    from ._classic_control import MountainCar as MountainCar
     from ._composed import ComposedOperations as ComposedOperations
     from ._composed import Composites as Composites
+    from ._corridor import Corridor as Corridor
     from ._corruption import Corruption as Corruption
     from ._cubes import Cubes as Cubes
     from ._embedded import Embedded as Embedded
+    from ._environment import Box as Box
+    from ._environment import Discrete as Discrete
+    from ._environment import Environment as Environment
+    from ._environment import Outcome as Outcome
+    from ._environment import Situation as Situation
+    from ._environment import Vectors as Vectors
     from ._episodes import Episode as Episode
     from ._episodes import Episodes as Episodes
+    from ._maze import Maze as Maze
+    from ._maze_levels import MazeLevel as MazeLevel
+    from ._maze_levels import distances as distances
+    from ._maze_levels import drawing as drawing
+    from ._maze_levels import drawn_mazes as drawn_mazes
+    from ._maze_levels import mutated_maze as mutated_maze
+    from ._maze_levels import placed_maze as placed_maze
+    from ._maze_levels import random_maze as random_maze
+    from ._maze_levels import shortest_path as shortest_path
     from ._omniglot import omniglot as omniglot
     from ._passes import Passes as Passes
     from ._patterns import Patterns as Patterns
@@ -45,10 +64,13 @@ if TYPE_CHECKING:
     from ._tasks import Trial as Trial
     from ._tasks import task_space as task_space
     from ._teacher_student import TeacherStudent as TeacherStudent
+    from ._tech_tree import Feat as Feat
+    from ._tech_tree import TechTree as TechTree
     from ._transforms import Transform as Transform
     from ._transforms import permutation as permutation
     from ._transforms import rotation as rotation
     from ._views import RandomViews as RandomViews
+    from ._walker import Walker as Walker
     from ._world import Pages as Pages
     from ._world import World as World
 
@@ -60,10 +82,24 @@ _HOMES = {
     "_sequences": ("Sequences", "buckets", "sequences"),
     "_shortcut": ("Shortcut",),
     "_composed": ("ComposedOperations", "Composites"),
+    "_classic_control": ("Acrobot", "CartPole", "MountainCar"),
+    "_corridor": ("Corridor",),
     "_corruption": ("Corruption",),
     "_cubes": ("Cubes",),
     "_embedded": ("Embedded",),
+    "_environment": ("Box", "Discrete", "Environment", "Outcome", "Situation", "Vectors"),
     "_episodes": ("Episode", "Episodes"),
+    "_maze": ("Maze",),
+    "_maze_levels": (
+        "MazeLevel",
+        "distances",
+        "drawing",
+        "drawn_mazes",
+        "mutated_maze",
+        "placed_maze",
+        "random_maze",
+        "shortest_path",
+    ),
     "_omniglot": ("omniglot",),
     "_passes": ("Passes",),
     "_patterns": ("Patterns", "dataset_entropy"),
@@ -73,8 +109,10 @@ _HOMES = {
     "_stream": ("Scenario", "Split", "Stream", "Transformed"),
     "_tasks": ("TaskBox", "TaskList", "TaskMaker", "TaskSpace", "Trial", "task_space"),
     "_teacher_student": ("TeacherStudent",),
+    "_tech_tree": ("Feat", "TechTree"),
     "_transforms": ("Transform", "permutation", "rotation"),
     "_views": ("RandomViews",),
+    "_walker": ("Walker",),
     "_world": ("Pages", "World"),
 }
 

@@ -1,0 +1,65 @@
+"""The agents of `agents.py` with lifelong.
+
+    python benchmarks/own_agents.py '{"bodies": 8, …}' SEEDS
+
+Trains them once, so that everything is compiled, then again, at least twice and for at least ten seconds; the rate is the
+median's. Prints one line of JSON.
+"""
+
+import json
+import sys
+import time
+from importlib.metadata import version
+
+import jax
+import numpy as np
+
+from lifelong.exams import Returns
+from lifelong.feedback import ClippedSurrogate
+from lifelong.learners import PPO, clipped_adam
+from lifelong.life import Life, live, silent
+from lifelong.nets import ActorCritic
+from lifelong.recipe import Recipe
+from lifelong.teachers import OneByOne
+from lifelong.worlds import CartPole
+
+WARM_SECONDS, WARM_LIVES = 10.0, 2
+
+
+def main(settings: str, seeds: str) -> None:
+    life, count = json.loads(settings), int(seeds)
+    start = time.perf_counter()
+    trained(life, count)
+    cold, warm = time.perf_counter() - start, []
+    while len(warm) < WARM_LIVES or sum(warm) < WARM_SECONDS:
+        start = time.perf_counter()
+        lived = trained(life, count)
+        warm.append(time.perf_counter() - start)
+    steps = life["rounds"] * life["bodies"] * life["steps"] * count
+    report = {
+        "rate": steps / float(np.median(warm)),
+        "cold_seconds": cold,
+        "warm_seconds": warm,
+        "return": lived.records["recent"][:, -1].tolist(),
+        "versions": {name: version(name) for name in ("lifelong", "jax", "equinox", "optax")},
+    }
+    print(json.dumps(report))
+
+
+def trained(life: dict, seeds: int) -> Life:
+    agent = PPO(
+        Recipe(ActorCritic, inputs=4, outputs=2, width=life["width"]),
+        ClippedSurrogate(entropy_weight=0.0, clip_value=False),
+        Recipe(clipped_adam, learning_rate=life["rate"]),
+        bodies=life["bodies"],
+        steps=life["steps"],
+        epochs=life["epochs"],
+        parts=life["bodies"] * life["steps"] // life["batch"],
+    )
+    rounds = life["rounds"]
+    return live(agent, CartPole(), OneByOne(1, rounds), Returns(episodes=1), steps=rounds, seeds=seeds, progress=silent)
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_enable_compilation_cache", False)
+    main(*sys.argv[1:])
