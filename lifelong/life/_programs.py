@@ -67,7 +67,7 @@ class LifeState(eqx.Module):
 def _task_of(lesson: Any, shape: tuple[int, ...] = ()) -> Int[Array, "*lanes"]:
     """Return the number of a lesson's task; −1 for a mixture, and for what has none."""
     task = getattr(lesson, "task", None)
-    numbered = eqx.is_array(task) and jnp.issubdtype(task.dtype, jnp.integer) and task.shape == shape
+    numbered = isinstance(task, Array) and jnp.issubdtype(task.dtype, jnp.integer) and task.shape == shape
     return jnp.asarray(task if numbered and not isinstance(lesson, Mixture) else -1, jnp.int32)
 
 
