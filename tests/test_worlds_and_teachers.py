@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lifelong.keys import key_for
-from lifelong.teachers import AllAtOnce, Blurred, OneByOne, Only, Recency, Requests
+from lifelong.teachers import AllAtOnce, Blurred, OneByOne, Only, Recency, Requests, Timetable
 from lifelong.worlds import (
     Corruption,
     Embedded,
@@ -59,6 +59,7 @@ TEACHERS = {
     "by recency, without rehearsal": Recency(tasks=TASKS, steps=3, rehearsal=0.0),
     "one only": Only(2),
     "on request": Requests("L0 L1 U0 L2", learn=3, unlearn=2),
+    "by a timetable": Timetable([2, 0, 1, 2, TASKS - 1]),
 }
 
 
