@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lifelong.keys import key_for
-from lifelong.teachers import AllAtOnce, Blend, Blurred, MasteryTeacher, OneByOne, Only, Recency, Requests
+from lifelong.teachers import AllAtOnce, Blend, Blurred, MasteryTeacher, OneByOne, Only, Recency, Requests, Timetable
 from lifelong.worlds import (
     ComposedOperations,
     Corruption,
@@ -63,6 +63,7 @@ TEACHERS = {
     "one only": Only(2),
     "by mastery": MasteryTeacher(tasks=TASKS, fade=0.1, hears="loss"),
     "on request": Requests("L0 L1 U0 L2", learn=3, unlearn=2),
+    "by a timetable": Timetable([2, 0, 1, 2, TASKS - 1]),
 }
 
 

@@ -212,7 +212,7 @@ study = Study(
         beyond("threefold", sentence="Orders make three times the variance of seeds, by every rule."),
         beyond("recency", sentence="What was learned last is forgotten slowest, by every rule."),
         beyond("farther", sentence="At every look some order is farther from retraining than a second retraining is."),
-        Claim("orders", "shuffles", "cost_range", by=0.2, sentence="Costs to the rest differ 20 points more."),
+        Claim("orders", "shuffles", "cost_range", by=0.2, sentence="What it costs other stages varies 20 points more."),
         Claim(
             "replaying",
             "local",
