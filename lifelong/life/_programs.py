@@ -57,8 +57,8 @@ class LifeState(eqx.Module):
     def taught(self) -> Int[Array, " lanes"]:
         """The task of every lane's last lesson (of the first, before any); −1 for a mixture, and for tasks without number."""
         task = getattr(self.lesson, "task", None)
-        if eqx.is_array(task) and jnp.issubdtype(task.dtype, jnp.integer) and task.ndim == 1:
-            return task if not isinstance(self.lesson, Mixture) else jnp.full(len(task), -1)
+        if not isinstance(self.lesson, Mixture) and eqx.is_array(task) and jnp.issubdtype(task.dtype, jnp.integer):
+            return task if task.ndim == 1 else jnp.full(len(task), -1)
         return jnp.full(len(jax.tree.leaves(self.lesson)[0]), -1)
 
     def examined(self, learner: Learner) -> "LifeState":
