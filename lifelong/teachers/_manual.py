@@ -23,7 +23,7 @@ class InOrder(Searching):
         tries: tries of each before the next.
     """
 
-    tasks: PyTree
+    order: PyTree
     tries: int = eqx.field(static=True)
     count: int = eqx.field(static=True)
 
@@ -31,7 +31,7 @@ class InOrder(Searching):
         self.space, self.measure, self.tries, self.count = task_space(space), measure, tries, len(tasks)
         if not len(tasks) or tries < 1:
             raise BadInput(f"an order needs at least one task and one try of each, and has {len(tasks)} and {tries}")
-        self.tasks = jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(self.space.checked, tasks))
+        self.order = jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(self.space.checked, tasks))
 
     def init(self, *, key: PRNGKeyArray) -> Int[Array, ""]:
         """Return how many tries were told of: none."""
@@ -40,7 +40,7 @@ class InOrder(Searching):
     def choose(self, plan: Int[Array, ""], *, key: PRNGKeyArray) -> PyTree:
         """Return the task whose turn it is."""
         place = jnp.minimum(plan // self.tries, self.count - 1)
-        return jax.tree.map(lambda leaf: leaf[place], self.tasks)
+        return jax.tree.map(lambda leaf: leaf[place], self.order)
 
     def hear(self, plan: Array, task: PyTree, value: Array, told: Array, *, key: PRNGKeyArray) -> Int[Array, ""]:
         """Return the number of tries told of."""

@@ -109,7 +109,12 @@ class Subsets(Teacher):
     @property
     def steps(self) -> int:
         """How many lessons all passes take."""
-        return self.boundaries(10**9)[-1]
+        return self.ends[-1]
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The lessons after which a pass is over. No task ends there, and the learner is not told."""
+        return tuple(accumulate(ceil(size / self.batch) for size in self.sizes))
 
     def init(self, *, key: PRNGKeyArray) -> Passage:
         """Return the order of the first subset."""
@@ -117,7 +122,7 @@ class Subsets(Teacher):
 
     def ask(self, plan: Passage, *, key: PRNGKeyArray) -> tuple[Rows, Passage]:
         """Return the next batch of the present subset."""
-        ends = jnp.asarray(self.boundaries(10**9))
+        ends = jnp.asarray(self.ends)
         which = jnp.minimum((plan.clock >= ends).sum(), len(ends) - 1)
         turn = plan.clock - jnp.where(which > 0, ends[which - 1], 0)
         turn = turn % (ends[which] - jnp.where(which > 0, ends[which - 1], 0))
@@ -130,7 +135,3 @@ class Subsets(Teacher):
         counts = (place < jnp.asarray(self.sizes)[which]).astype(jnp.float32)
         rows = order[jnp.minimum(place, len(order) - 1)]
         return Rows(rows, counts), Passage(plan.clock + 1, order)
-
-    def boundaries(self, steps: int) -> tuple[int, ...]:
-        """Return the ends of the passes."""
-        return tuple(end for end in accumulate(ceil(size / self.batch) for size in self.sizes) if end <= steps)

@@ -63,7 +63,7 @@ def passes():
 
         return jax.lax.scan(step, teacher.init(key=key), np.arange(5))[1]
 
-    assert teacher.steps == 3 and teacher.boundaries(5) == (2, 3)
+    assert teacher.steps == 3 and teacher.ends == (2, 3) and teacher.boundaries(5) == ()
     return eqx.filter_jit(jax.vmap(asked))(jax.random.split(jax.random.key(0), 300))
 
 

@@ -101,7 +101,7 @@ def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
     teacher = Subsets(weight, shares(way.sizes, settings.epochs * way.longer), settings.batch)
     every = -(-teacher.steps // settings.exams)
     learner = learner_of(world, settings)
-    life = live(learner, world, teacher, steps=teacher.steps, every=every, at_ends=False, record=every, **options)
+    life = live(learner, world, teacher, steps=teacher.steps, every=every, record=every, **options)
     probability = weight / weight.sum()
     effective = 1 / (probability**2).sum() / len(weight)
     return life.to_xarray().assign(effective_share=("seed", np.full(len(life.dims["seed"]), effective)))
