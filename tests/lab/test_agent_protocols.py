@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_numbers_are_those_of_the_scripts():
 
 def test_a_value_is_the_mean_return_of_the_last_episodes():
     """Of 120 episodes in a lane the last hundred count, of 4 in another these."""
-    fortunes = Fortunes(jnp.arange(200.0).reshape(2, 100), jnp.zeros((2, 100)), jnp.asarray([120, 4]))
+    fortunes = jax.vmap(Fortunes)(jnp.arange(200.0).reshape(2, 100), jnp.zeros((2, 100)), jnp.asarray([120, 4]))
     learner = SimpleNamespace(crew=SimpleNamespace(fortunes=fortunes))
     found = recent_returns(SimpleNamespace(state=SimpleNamespace(learner=learner)))  # pyright: ignore[reportArgumentType]
     np.testing.assert_allclose(found, [49.5, 101.5])
