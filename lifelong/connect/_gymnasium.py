@@ -1,6 +1,7 @@
 """Any teacher for any parametrised Gymnasium environment."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 from lifelong.errors import BadInput, MissingExtra
@@ -56,13 +57,13 @@ class TeachGymnasium(Wrapper):
         else:
             self.change(self.env.unwrapped, self.task)
         observation, info = self.env.reset(seed=seed, options=options)
-        return observation, {**info, "task": self.task}
+        return observation, {**info, "task": deepcopy(self.task)}
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Take a step; tell the teacher the return where it ends the episode."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._return += float(reward)
-        info = {**info, "task": self.task}
+        info = {**info, "task": deepcopy(self.task)}
         if terminated or truncated:
             self.teaching.tell(self.task, self._heard(self._return))
             info["task_return"] = self._return

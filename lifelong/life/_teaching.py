@@ -53,7 +53,7 @@ class Teaching:
         self.learn = bool(lesson.learn)
         return jax.tree.map(_plain, lesson.task)
 
-    def tell(self, task: Any, outcome: float | None = None, **more: float) -> None:
+    def tell(self, task: Any, outcome: Any = None, **more: Any) -> None:
         """Tell how a task went: the number that the teacher listens to, and others by name.
 
         Raises `BadInput` for a task that is none of the teacher's space, and for numbers that are not finite.

@@ -19,7 +19,7 @@ class Adviser:
         """Return the answer to a question, in words."""
         raise NotImplementedError
 
-    def number(self, question: str, low: float = -np.inf, high: float = np.inf) -> float:
+    def number(self, question: str, low: float | int = -np.inf, high: float | int = np.inf) -> float:
         """Return the last number of an answer; raise `BadInput` where there is none between the bounds."""
         answer = self.answer(question)
         found = re.findall(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", answer)

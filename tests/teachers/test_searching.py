@@ -51,7 +51,7 @@ TEACHERS = {
     "alp-gmm": ALPGMM(BOX, every=12, sizes=(1, 2, 3), history=30),
     "covar-gmm": CovarGMM(BOX, every=12, sizes=(1, 2, 3)),
     "riac": RIAC(BOX, room=8, regions=9, attempts=8),
-    "adr": ADR(BOX, tries=2),
+    "adr": ADR(BOX, good=0.3, tries=2),
     "plr": PLR(BOX, **SMALL),
     "robust plr of mazes": PLR(MAZES, robust=True, **SMALL),
     "accel": PLR(MAZES, edit=moved_goal, **SMALL),
