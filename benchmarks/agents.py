@@ -23,7 +23,7 @@ from rich.table import Table
 HERE = Path(__file__).resolve().parent
 PEER = HERE.parent / ".peers" / "sb3" / "bin" / "python"
 RESULTS = HERE / "results" / "agents.json"
-LIFE = {"bodies": 8, "steps": 128, "epochs": 4, "batch": 256, "width": 64, "rate": 3e-4, "rounds": 50}
+LIFE = {"bodies": 8, "steps": 128, "epochs": 4, "batch": 256, "width": 64, "rate": 3e-4, "rounds": 30}
 COLUMNS = ("", "agents", "steps a second, together", "÷ one Stable-Baselines3", "÷ limit", "return, 95 %")
 Report = dict[str, Any]
 
