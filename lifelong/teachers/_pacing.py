@@ -18,7 +18,7 @@ from ._searching import sometimes
 from ._teacher import Teacher
 
 
-def cyclical(visits: float, start: float = 0.25, end: float = 1.0, factor: float = 0.5) -> tuple[float, ...]:
+def cyclical(visits: float | int, start: float = 0.25, end: float = 1.0, factor: float = 0.5) -> tuple[float, ...]:
     """Return shares of the data that rise from `start` to `end` by 1/factor, fall again by factor, and so on.
 
     They end when their sum reaches `visits`, the passes of ordinary training that cost as much. Kesgin and Amasyali 2022
@@ -34,13 +34,13 @@ def cyclical(visits: float, start: float = 0.25, end: float = 1.0, factor: float
     return tuple(shares)
 
 
-def constant(visits: float, share: float = 0.5) -> tuple[float, ...]:
+def constant(visits: float | int, share: float = 0.5) -> tuple[float, ...]:
     """Return one share as often as it fits into so many passes."""
     _check_share(share, share)
     return (share,) * ceil(visits / share - 1e-9)
 
 
-def linear(visits: float, start: float = 0.25, end: float = 1.0, growth: float = 0.5) -> tuple[float, ...]:
+def linear(visits: float | int, start: float = 0.25, end: float = 1.0, growth: float = 0.5) -> tuple[float, ...]:
     """Return shares that grow evenly from `start` to `end` over the share `growth` of the visits, and stay there."""
     _check_share(start, end)
     shares = [start]
@@ -49,7 +49,7 @@ def linear(visits: float, start: float = 0.25, end: float = 1.0, growth: float =
     return tuple(shares)
 
 
-def exponential(visits: float, start: float = 0.25, end: float = 1.0, growth: float = 0.5) -> tuple[float, ...]:
+def exponential(visits: float | int, start: float = 0.25, end: float = 1.0, growth: float = 0.5) -> tuple[float, ...]:
     """Return shares that grow by equal factors from `start` to `end` over the share `growth` of the visits."""
     _check_share(start, end)
     shares = [start]
@@ -58,7 +58,7 @@ def exponential(visits: float, start: float = 0.25, end: float = 1.0, growth: fl
     return tuple(shares)
 
 
-def stepwise(visits: float, shares: Sequence[float] = (0.25, 0.5, 1.0)) -> tuple[float, ...]:
+def stepwise(visits: float | int, shares: Sequence[float] = (0.25, 0.5, 1.0)) -> tuple[float, ...]:
     """Return each share in turn, all for as many visits."""
     _check_share(min(shares), max(shares))
     return tuple(share for one in shares for share in constant(visits / len(shares), one))

@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32, Int, Integer
 from lifelong.errors import BadInput
 
 PARTS = ("train", "test")
-PURPOSES = (*PARTS, "held out", "shuffled labels")
+PURPOSES = (*PARTS, "held out", "shuffled labels", "noisy labels")
 
 
 @dataclass(frozen=True, eq=False)
