@@ -16,12 +16,21 @@ import lifelong  # noqa: F401  (sets the runtime guard before JAX starts)
 
 # isort: split
 import jax
+import jaxtyping
 
 from lifelong.worlds import Dataset
 
 MAPS = Path("/proc/self/maps")
 MANY_MAPS = 30_000
 """Linux gives a process 65,530 memory maps, every compiled program takes some, and XLA crashes when none is left."""
+
+
+@pytest.fixture
+def unchecked():
+    """Let arguments of a wrong type through to our own errors, as outside of tests."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -44,7 +44,7 @@ class HebbianLearner(Learner):
         blocks: parts of the network that are updated one after the other.
     """
 
-    form: str = eqx.field(static=True, default="supervised")
+    form: Literal["supervised", "unsupervised"] = eqx.field(static=True, default="supervised")
     capacity: int | None = eqx.field(static=True, default=None)
     temperature: Number = number(0.0)
     batch: int = eqx.field(static=True, default=1)

@@ -152,10 +152,11 @@ def test_what_lowers_the_energy_lowers_the_losses_of_reconstruction():
     assert energy[-1] < energy[0]
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_parts_that_do_not_fit_are_named(tiny):
     with pytest.raises(Mismatch, match=r"this world shows \(8,\) and expects 6; `Patterns` is a world for it"):
         HebbianLearner().init(Split(tiny, 3), key=jax.random.key(0))
     with pytest.raises(BadInput, match="'supervised' or 'unsupervised', not 'hebbian'"):
-        HebbianLearner("hebbian")
+        HebbianLearner("hebbian")  # pyright: ignore[reportArgumentType]
     with pytest.raises(BadInput, match="at least 1"):
         HebbianLearner(sweeps=0)

@@ -47,6 +47,7 @@ def pull(memory, m, fields):
     return np.asarray(eqx.filter_grad(penalty)(net(fields)).fields)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("kind", ["own", "mean"])
 def test_the_pull_is_modulated_by_uncertainty_or_by_its_mean(kind):
     memory = PosteriorAnchor(0.7, pull=kind)
@@ -58,6 +59,7 @@ def test_the_pull_is_modulated_by_uncertainty_or_by_its_mean(kind):
     np.testing.assert_allclose(pull(memory, m, FIELDS), 0.7 * variance * (FIELDS - PRIOR), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_the_reference_is_the_last_task_or_the_step_before():
     task, step = PosteriorAnchor(), PosteriorAnchor(reference="step")
     assert task.consolidates and not step.consolidates
@@ -90,6 +92,7 @@ def test_without_strength_it_is_fine_tuning_and_with_it_the_first_task_stays():
     assert (plain[:, 1, 0] < 0.2).all() and (np.abs(plain[:, 0] - 0.5) < 0.3).all()
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_what_it_may_not_be():
     with pytest.raises(BadInput, match="the reference must be 'task' or 'step' and the pull 'own' or 'mean'"):
         PosteriorAnchor(reference="epoch")  # pyright: ignore[reportArgumentType]

@@ -80,6 +80,7 @@ def test_gradients_go_straight_through_signs():
     np.testing.assert_array_equal(draws(net, x, jax.random.split(KEY, 3))[0], net(x))
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("build", "message"),
     [

@@ -48,6 +48,7 @@ def test_what_is_registered():
     assert source.licence == "MIT" and source.bytes == 861_019 and not source.downloadable
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
