@@ -1,6 +1,6 @@
 """Associative memory: learning by Hebb's rule, remembering by settling."""
 
-from typing import Any
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
