@@ -21,8 +21,9 @@ def as_front_page(comparisons: Sequence[Comparison]) -> str:
     states = [one.state for one in comparisons]
     lived = len(states) - states.count("not measured")
     agree = (
-        f"Of {len(states)} published accuracies {lived} have been lived again; {states.count('inside')} agree (✓), "
-        f"{lived - states.count('inside')} do not (✗). Ours / published, in per cent, after the last task:"
+        f"Of {len(states)} published values {lived} have been lived again; {states.count('inside')} agree (✓), "
+        f"{lived - states.count('inside')} do not (✗). Ours / published: accuracy in per cent after the last task; "
+        "for agents, the mean return of the last episodes:"
     )
     parts = [MARK, agree]
     for source, own in _by_source(comparisons):
@@ -59,7 +60,7 @@ _HEAD = f"""# Published numbers
 What others have published, lived again with the parts of this library under the protocols of their code. This page is
 written by `lifelong anchors show --markdown`; `lifelong anchors run` lives rows again.
 
-Accuracies are in per cent, over all tasks after the last one. Ours agrees with a published value (✓) where the two means
+Accuracies are in per cent, over all tasks after the last one; agents have returns. Ours agrees with a published value (✓) where the two means
 lie within max({LEAST_BAND:g} point, 3·√(se² + se²)) of each other, in either direction, with the standard error se of each;
 a value that was read from a figure has the error of reading it, too. Coefficients are the published ones. What lies outside
 stays here (✗), with the reason as far as it is known.
@@ -87,7 +88,8 @@ def _duration(comparisons: Sequence[Comparison]) -> list[str]:
         return []
     minutes = sum(about["run_seconds"] + about["compile_seconds"] for about in lived) / 60
     machines = ", ".join(dict.fromkeys(about["machine"] for about in lived))
-    return [f"\n{len(lived)} rows were lived in {minutes:.0f} minutes ({machines})."]
+    rows = "row was" if len(lived) == 1 else "rows were"
+    return [f"\n{len(lived)} {rows} lived in {minutes:.0f} minutes ({machines})."]
 
 
 def _listed(title: str, comparisons: Sequence[Comparison], field: str) -> list[str]:

@@ -20,7 +20,7 @@ OPTIONS = {
     "compare": ["--out"],
     "export": ["--to", "--out", "--force"],
     "cite": ["--all"],
-    "anchors": ["--markdown", "--seeds", "--quick", "--force", "--strict", "--out"],
+    "anchors": ["--markdown", "--readme", "--seeds", "--quick", "--force", "--strict", "--out"],
     "assess": [],
     "trace": [
         *("--models", "--folds", "--seed", "--out", "--most", "--student", "--skill", "--item", "--outcome", "--time"),
@@ -40,7 +40,7 @@ def test_help_of_a_command_names_its_options(cli, name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_the_options_its_help_must_name_and_no_more(cli, name):
-    words = {word.strip("[],.") for word in cli(f"{name} --help")[1].split()}
+    words = {word.strip("[](),.") for word in cli(f"{name} --help")[1].split()}
     assert {word for word in words if word.startswith("--")} == {*OPTIONS[name], "--json", "--help"}
 
 
