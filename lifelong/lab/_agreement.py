@@ -60,10 +60,10 @@ _HEAD = f"""# Published numbers
 What others have published, lived again with the parts of this library under the protocols of their code. This page is
 written by `lifelong anchors show --markdown`; `lifelong anchors run` lives rows again.
 
-Accuracies are in per cent, over all tasks after the last one; agents have returns. Ours agrees with a published value (✓) where the two
-means lie within max({LEAST_BAND:g} point, 3·√(se² + se²)) of each other, in either direction, with the standard error se of each;
-a value that was read from a figure has the error of reading it, too. Coefficients are the published ones. What lies outside
-stays here (✗), with the reason as far as it is known.
+Accuracies are in per cent, over all tasks after the last one; agents have returns. Ours agrees with a published value
+(✓) where the two means lie within max({LEAST_BAND:g} point, 3·√(se² + se²)) of each other, in either direction, with
+the standard error se of each; a value that was read from a figure has the error of reading it, too. Coefficients are
+the published ones. What lies outside stays here (✗), with the reason as far as it is known.
 """
 
 
