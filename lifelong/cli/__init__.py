@@ -25,6 +25,7 @@ COMMANDS = {
     "run": "_running.Run",
     "report": "_running.Report",
     "verify": "_stored.Verify",
+    "ship": "_shipping.Ship",
     "compare": "_stored.Compare",
     "export": "_export.Export",
     "cite": "_catalogue.Cite",

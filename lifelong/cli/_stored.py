@@ -117,7 +117,7 @@ def _verified(folder: Path) -> dict[str, Any]:
         row |= {"budget": run.budget}
         if run.findings is None:
             return row | {"state": "unfinished", "verdict": None, "what_differs": f"lifelong run {run.study} goes on"}
-        again = _weighed(run, run.findings)
+        again = weighed(run, run.findings)
         was, now = run.findings["verdict"]["outcome"], str(again.verdict.outcome)
         if different := list(_differences(run.findings, again.findings())):
             verdict = now if was == now else f"{was} → {now}"
@@ -128,7 +128,7 @@ def _verified(folder: Path) -> dict[str, Any]:
         return row | {"state": "unreadable", "verdict": None, "what_differs": str(error)}
 
 
-def _weighed(run: Recorded, findings: Mapping[str, Any]) -> "lab.Run":
+def weighed(run: Recorded, findings: Mapping[str, Any]) -> "lab.Run":
     """Weigh again the arms and seeds that recorded findings rest on."""
     from lifelong import lab, studies
     from lifelong.lab._runner import weigh
