@@ -60,9 +60,9 @@ def report(run: Run, path: str | Path | None = None) -> Path:
     return path
 
 
-def as_html(run: Run) -> str:
-    """Return the report as the text of an HTML page."""
-    return templates().render_template("study.html", **_content(run))
+def as_html(run: Run, home: str = "") -> str:
+    """Return the report as the text of an HTML page; `home` is the address of the site it belongs to."""
+    return templates().render_template("study.html", home=home, **_content(run))
 
 
 def as_table(run: Run) -> "Table":
@@ -184,6 +184,7 @@ def _content(run: Run) -> dict[str, Any]:
         "refutation": refutation(run.study.claim, run.study.controls, unit),
         "provenance": _provenance(run),
         "stale": run.stale,
+        "standing": run.standing,
         "bibtex": bibtex(paper),
     }
 
@@ -287,5 +288,6 @@ def _capital(words: str) -> str:
 def templates() -> Environment:
     """Return the pages of this package; all of them share one style sheet."""
     folder = files("lifelong.lab") / "templates"
-    pages = {name: (folder / name).read_text(encoding="utf-8") for name in ("page.css", "study.html", "trace.html")}
+    names = ("page.css", "study.html", "trace.html", "atlas.css", "atlas.html", "atlas.js")
+    pages = {name: (folder / name).read_text(encoding="utf-8") for name in names}
     return Environment(templates=pages, trim_blocks=True, lstrip_blocks=True, undefined_behavior="strict")

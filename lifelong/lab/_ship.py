@@ -23,7 +23,13 @@ ABOUT = ("code", "lifelong", "jax", "device", "machine", "when", "compile_second
 """What is kept of an arm's provenance."""
 
 DIGITS = 4
-"""Significant digits of what is only drawn or tabled; what a verdict rests on is kept in full."""
+"""Significant digits of measures that are only tabled; what a verdict rests on is kept in full."""
+
+DRAWN_DIGITS = 3
+"""Significant digits of exams, which are only drawn."""
+
+MANY_EXAMS = 16
+"""Of more exams than this only those at ends of tasks are kept or, where there are none, about so many."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,14 @@ class ShippedRun(Run):
     def stale(self) -> list[str]:
         """All arms, if a module they depend on has changed since they were lived."""
         return list(self.lives) if self.changed else []
+
+    @property
+    def standing(self) -> str:
+        """Say whether what the lives depended on has changed since."""
+        if not self.changed:
+            return "Nothing that these lives depended on in the library has changed since they were lived."
+        named = ", ".join(self.changed)
+        return f"Since these lives were lived the library has changed in what they depended on: {named}."
 
     @property
     def changed(self) -> list[str]:
@@ -98,7 +112,7 @@ def _findings(run: Run) -> dict[str, Any]:
     """Return verdicts and measures; measures that no claim or control names are rounded."""
     needed = {part.on for part in (run.study.claim, *run.study.controls, *run.study.secondary)}
     measures = {
-        arm: {name: values.tolist() if name in needed else _rounded(values) for name, values in own.items()}
+        arm: {name: values.tolist() if name in needed else _rounded(values, DIGITS) for name, values in own.items()}
         for arm, own in run.measures.items()
     }
     return run.findings() | {"measures": measures}
@@ -113,11 +127,23 @@ def _life(life: xr.Dataset, curve: str) -> dict[str, Any]:
         others = [dim for dim in life.diverged_at.dims if dim != "seed"]
         kept["diverged"] = life.seed.values[(life.diverged_at >= 0).any(others).values].tolist()
     if curve in life and {"seed", "exam"} <= set(life[curve].dims):
-        result = life[curve]
+        result = life[curve].isel(exam=_kept_exams(life))
         result = result.mean([dim for dim in result.dims if dim not in ("seed", "exam", "task")], skipna=False)
         dims = [dim for dim in ("seed", "exam", "task") if dim in result.dims]
-        kept["curve"] = {"exam": life.exam.values.tolist(), "values": _rounded(result.transpose(*dims).values)}
+        kept["curve"] = {
+            "exam": result.exam.values.tolist(),
+            "values": _rounded(result.transpose(*dims).values, DRAWN_DIGITS),
+        }
     return kept
+
+
+def _kept_exams(life: xr.Dataset) -> np.ndarray:
+    """Return the places of the exams that are kept, without the one before the first step."""
+    places = np.flatnonzero(life.exam.values > 0)
+    if len(places) <= MANY_EXAMS:
+        return places
+    at_ends = places[np.isin(life.exam.values[places], life.attrs.get("ends", ()))]
+    return at_ends if len(at_ends) else places[:: -(-len(places) // MANY_EXAMS)]
 
 
 def _revived_life(kept: Mapping[str, Any], curve: str, seeds: int) -> xr.Dataset:
@@ -134,9 +160,9 @@ def _revived_life(kept: Mapping[str, Any], curve: str, seeds: int) -> xr.Dataset
     return life
 
 
-def _rounded(values: np.ndarray) -> Any:
+def _rounded(values: np.ndarray, digits: int) -> Any:
     """Return an array as nested lists of numbers with few digits."""
-    return [_rounded(one) for one in values] if np.ndim(values) else float(f"{float(values):.{DIGITS}g}")
+    return [_rounded(one, digits) for one in values] if np.ndim(values) else float(f"{float(values):.{digits}g}")
 
 
 def _plain(value: Any) -> Any:
