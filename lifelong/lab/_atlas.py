@@ -78,10 +78,13 @@ def _content(
         "papers": len(papers),
         "lived": len(runs),
         "counts": [{"name": name, "mark": MARK_OF[name], "count": count[name]} for name in STANDINGS if count[name]],
-        "dots": safe(_dots(papers, standing, 53, f"{len(papers)} papers, {len(runs)} of them lived in full")),
+        "dots": sorted(standing.values(), key=STANDINGS.index),
         "forests": [_forest("primary", primary), _forest("secondary", secondary)],
         "undefined": [run.study.slug for run in runs.values() if run.verdict.effect is None],
-        "cards": [_card(paper, standing[paper.slug], runs.get(paper.slug)) for paper in papers],
+        "cards": [
+            _card(paper, standing[paper.slug], runs.get(paper.slug))
+            for paper in sorted(papers, key=lambda paper: STANDINGS.index(standing[paper.slug]))
+        ],
         "filters": _filters(papers, standing, runs),
         "roles": ROLES,
         "map": [_map_row(family, words, papers, standing) for family, words in FAMILIES.items()],
@@ -96,9 +99,9 @@ def _standing(paper: Entry, runs: Mapping[str, ShippedRun]) -> str:
     return runs[paper.slug].verdict.outcome.value if paper.slug in runs else paper.status
 
 
-def _dots(papers: Sequence[Entry], standing: Mapping[str, str], columns: int, label: str) -> str:
+def _dots(papers: Sequence[Entry], standing: Mapping[str, str], label: str) -> str:
     """Return a dot for each paper, verdicts first."""
-    return tally(sorted((standing[paper.slug] for paper in papers), key=STANDINGS.index), columns, label)
+    return tally(sorted((standing[paper.slug] for paper in papers), key=STANDINGS.index), 7, label)
 
 
 def _forest(name: str, findings: Sequence[Finding]) -> dict[str, Any]:
@@ -202,7 +205,7 @@ def _map_row(family: str, words: str, papers: Sequence[Entry], standing: Mapping
         own = [paper for paper in papers if paper.family == family and role in paper.roles]
         lived = sum(standing[paper.slug] not in ("ready", "planned") for paper in own)
         label = f"{len(own)} papers of {words} on the {role}, {lived} of them lived"
-        cells.append({"role": role, "count": len(own), "label": label, "dots": safe(_dots(own, standing, 6, label))})
+        cells.append({"role": role, "count": len(own), "label": label, "dots": safe(_dots(own, standing, label))})
     return {"family": family, "words": words, "cells": cells}
 
 

@@ -87,7 +87,7 @@ def gains_thumbnail(gains: np.ndarray, effect: Effect | None, label: str) -> str
 
 def roles_thumbnail(paper: Entry) -> str:
     """Return the six roles as a ring, those that a paper contributes to filled, its main one largest."""
-    width, height, radius = 160, 56, 20
+    width, height, radius = 56, 56, 20
     places = {
         role: (width / 2 + radius * cos(pi * (i / 3 - 0.5)), height / 2 + radius * sin(pi * (i / 3 - 0.5)))
         for i, role in enumerate(ROLES)
@@ -108,5 +108,4 @@ def tally(classes: Sequence[str], columns: int, label: str) -> str:
         tag("circle", cx=pitch * (i % columns + 0.5), cy=pitch * (i // columns + 0.5), r=3.4, class_=f"paper {name}")
         for i, name in enumerate(classes)
     ]
-    rows = -(-len(classes) // columns)
-    return drawing(pitch * min(columns, max(len(classes), 1)), pitch * rows, label, *dots)
+    return drawing(pitch * columns, pitch * -(-len(classes) // columns), label, *dots)

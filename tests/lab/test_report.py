@@ -112,10 +112,10 @@ def test_the_parts_come_in_their_order(html):
         "Secondary claims",
         "How it works",
         "Settings",
-        "What was simplified",
-        "What would refute it",
         "Where the numbers come from",
         "Reference",
+        "What was simplified",
+        "What would refute it",
     ]
 
 
