@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from lifelong.errors import BadFile, BadInput, LifelongError, Mismatch
 from lifelong.lab._catalogue import catalogue, entry
 from lifelong.lab._folders import Recorded, default_folder, recorded, runs_of
-from lifelong.lab._shipped import results_folder, shipped
+from lifelong.lab._shipped import has_shipped, shipped
 
 from ._cache import keep_compiled
 from ._options import Command, Out, option
@@ -42,7 +42,7 @@ class Verify(Command):
         """Print one row a run; the exit code is that of the worst."""
         slugs = self._slugs()
         keep_compiled()
-        rows = [_verified_shipped(slug) for slug in slugs if _has_shipped(slug)]
+        rows = [_verified_shipped(slug) for slug in slugs if has_shipped(entry(slug))]
         rows += [_verified(folder) for slug in slugs for folder in runs_of(slug, self.out)]
         if self.json:
             show_json({"runs": rows})
@@ -57,7 +57,7 @@ class Verify(Command):
         if self.all == bool(self.slugs):
             raise BadInput("name the studies to verify, or give --all, and not both")
         named = [paper.slug for paper in catalogue()] if self.all else [entry(slug).slug for slug in self.slugs]
-        there = [slug for slug in named if runs_of(slug, self.out) or _has_shipped(slug)]
+        there = [slug for slug in named if runs_of(slug, self.out) or has_shipped(entry(slug))]
         where = self.out or default_folder()
         if not there:
             raise BadInput(f"there is nothing to verify in '{where}'; run a study first, or name its folder with --out")
@@ -112,10 +112,6 @@ def run_named(slug: str, name: str, out: Path | None) -> Path:
         known = ", ".join(folder.name for folder in folders) or "none"
         raise BadInput(f"'{name}' names {len(found)} runs of '{slug}' where one was expected; there are: {known}")
     return found[0]
-
-
-def _has_shipped(slug: str) -> bool:
-    return (results_folder() / f"{slug}.json").is_file()
 
 
 def _verified_shipped(slug: str) -> dict[str, Any]:

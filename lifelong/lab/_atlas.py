@@ -66,9 +66,7 @@ def build_atlas(
     return [folder / name for name in pages]
 
 
-def _content(
-    papers: Sequence[Entry], runs: Mapping[str, ShippedRun], anchors: Sequence[Comparison]
-) -> dict[str, Any]:
+def _content(papers: Sequence[Entry], runs: Mapping[str, ShippedRun], anchors: Sequence[Comparison]) -> dict[str, Any]:
     """Return all that the index shows."""
     standing = {paper.slug: _standing(paper, runs) for paper in papers}
     count = Counter(standing.values())
@@ -219,7 +217,10 @@ def _components(papers: Sequence[Entry]) -> list[dict[str, Any]]:
             if role := packages.get(one.module.split("/")[0]):
                 users[role].setdefault(one.name, []).append(paper.slug)
     return [
-        {"role": role, "parts": [{"name": name, "studies": sorted(set(own[name]))} for name in sorted(own, key=str.lower)]}
+        {
+            "role": role,
+            "parts": [{"name": name, "studies": sorted(set(own[name]))} for name in sorted(own, key=str.lower)],
+        }
         for role, own in users.items()
         if own
     ]

@@ -50,6 +50,11 @@ def results_folder() -> Traversable:
     return files("lifelong") / "studies" / "results"
 
 
+def has_shipped(paper: Entry) -> bool:
+    """Say whether a result of a paper's study came with the library, readable or not."""
+    return (results_folder() / f"{paper.slug}.json").is_file()
+
+
 def shipped(paper: Entry, folder: Path | None = None) -> Shipped | None:
     """Return the result of a paper's study that came with the library, or lies in a folder; None where there is none.
 

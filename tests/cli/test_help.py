@@ -17,10 +17,12 @@ OPTIONS = {
     "run": ["--budget", "--seeds", "--set", "--arms", "--out", "--force", "--dry-run", "--strict"],
     "report": ["--budget", "--seeds", "--set", "--out", "--markdown", "--open"],
     "verify": ["--all", "--out"],
+    "ship": ["--all", "--source", "--to", "--out"],
     "compare": ["--out"],
     "export": ["--to", "--out", "--force"],
     "cite": ["--all"],
     "anchors": ["--markdown", "--seeds", "--quick", "--force", "--strict", "--out"],
+    "atlas": ["--results", "--out"],
     "data": [],
     "trace": [
         "--models",
