@@ -85,7 +85,9 @@ def test_what_comes_with_the_library_bears_its_verdicts(slug):
     found = revived(one, study).findings()
     assert found["verdict"]["outcome"] == one.outcome
     for now, then in zip(
-        (found["verdict"], *found["secondary"]), (one.findings["verdict"], *one.findings["secondary"])
+        (found["verdict"], *found["secondary"]),
+        (one.findings["verdict"], *one.findings["secondary"]),
+        strict=True,
     ):
         assert now["outcome"] == then["outcome"] and now["claim"] == then["claim"]
         if then["effect"]:
