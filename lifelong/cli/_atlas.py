@@ -20,7 +20,7 @@ class Atlas(Command):
     """Build the atlas: a site of static pages, one a study and an index of all papers, from shipped results.
 
     Everything a page needs is in it: no script, font or picture is loaded from elsewhere. Results are those that come with
-    the library, or those that `lifelong ship --to DIR` wrote.
+    the library, or those that `lifelong ship` wrote into another folder.
     """
 
     action: Annotated[str, option("build", metavar="ACTION")]

@@ -198,7 +198,9 @@ def test_an_arm_of_which_no_seed_is_left_has_its_place(tmp_path):
     assert "all 8 seeds diverged" in words(html)
     assert "Diverged seeds, counted as worst: replay 8 of 8." in words(html)
     assert html.count('class="cross"') == 8
-    assert "nan" not in words(html)
+    assert "nan" not in words(
+        re.sub(r"<details>.*?</details>", "", html, flags=re.DOTALL)
+    )  # the study's code may say so
 
 
 def test_some_arms_alone_have_a_page_too(tmp_path):
