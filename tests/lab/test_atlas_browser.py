@@ -31,8 +31,13 @@ UNREADABLE = """(() => {
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder, out = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("runs")
-    declared = {"uer": {}, "refresh-learning": {"claim": LOST}, "l2-metrics": {"controls": drawn().controls[:1]}}
-    runs = {slug: run(drawn(16, slug=slug, **changes), out=out) for slug, changes in declared.items()}
+    declared = {
+        "uer": drawn(16, slug="uer"),
+        "refresh-learning": drawn(8, slug="refresh-learning", claim=LOST),
+        "l2-metrics": drawn(16, slug="l2-metrics"),
+        "uncle": drawn(8, slug="uncle", diverge=range(8)),
+    }
+    runs = {slug: run(study, out=out) for slug, study in declared.items()}
     build_atlas(
         catalogue(),
         {slug: revived(shipped_from(one), one.study) for slug, one in runs.items()},
@@ -65,17 +70,32 @@ def choose(browser, **values):
 
 def test_pages_are_small_and_complete(site):
     sizes = {path.name: path.stat().st_size for path in site.rglob("*.html")}
-    assert set(sizes) == {"index.html", "uer.html", "refresh-learning.html", "l2-metrics.html"}
+    assert set(sizes) == {"index.html", "uer.html", "refresh-learning.html", "l2-metrics.html", "uncle.html"}
     assert sizes.pop("index.html") < 1_000_000 and max(sizes.values()) < 300_000
 
 
 def test_every_paper_has_a_card_and_what_was_found_comes_first(page):
     shown = page.value(SHOWN)
     assert sorted(shown) == sorted(paper.slug for paper in catalogue())
-    assert set(shown[:3]) == {"uer", "refresh-learning", "l2-metrics"} and shown[2] == "refresh-learning"
-    verdicts = page.value("[...document.querySelectorAll('.forest')][0].innerText")
-    assert verdicts.count("supported") == 2 and verdicts.count("refuted") == 1
+    assert set(shown[:2]) == {"uer", "l2-metrics"} and shown[2:4] == ["refresh-learning", "uncle"]
     assert page.value("document.querySelectorAll('.card .thumbnail svg').length") == len(shown)
+
+
+def test_effects_stand_in_order_with_p_adjusted(page):
+    """Sign-flip tests of 16 seeds end at p = 2/2¹⁶, of 8 at 2/2⁸; the adjustments over three claims are worked out by hand."""
+    rows = page.value(
+        "[...document.querySelector('.forest tbody').rows].map(row => row.innerText.replace(/\\s+/g, ' '))"
+    )
+    assert [row.split()[0] for row in rows][2] == "refresh-learning" and len(rows) == 3
+    for row in rows[:2]:
+        assert "supported" in row and row.endswith("4.6 × 10⁻⁵ 9.2 × 10⁻⁵")  # p·3/2 and p·3
+    assert "refuted" in rows[2] and "−" in rows[2] and rows[2].endswith("0.0078 0.0078")
+    middles = page.value(
+        "[...document.querySelectorAll('.forest tbody')[0].querySelectorAll('.point')].map(p => +p.getAttribute('cx'))"
+    )
+    zero = page.value("+document.querySelector('.forest .zero').getAttribute('d').match(/M([\\d.]+)/)[1]")
+    assert middles == sorted(middles, reverse=True) and middles[2] < zero < middles[1]
+    assert "uncle has no effect" in page.value("document.querySelector('main section').innerText")
 
 
 def test_search_narrows_as_one_types(page):
@@ -111,7 +131,7 @@ def test_verdict_and_runtime_are_filters(page):
     choose(page, verdict="refuted")
     assert page.value(SHOWN) == ["refresh-learning"]
     choose(page, verdict="", runtime="under 2 minutes")
-    assert len(page.value(SHOWN)) == 3
+    assert len(page.value(SHOWN)) == 4
 
 
 def test_a_cell_of_the_map_leads_to_its_papers(page):
