@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from lifelong.errors import BadInput, UnknownName
-from lifelong.lab._catalogue import catalogue, entry
+from lifelong.errors import BadInput, LifelongError, UnknownName
+from lifelong.lab._catalogue import catalogue
 from lifelong.lab._shipped import all_shipped
 
 from ._options import Command, option
-from ._output import show_json
+from ._output import say, show_json
 
 ACTIONS = ("build",)
 
@@ -39,12 +39,17 @@ class Atlas(Command):
         from lifelong.lab._atlas import build_atlas
         from lifelong.lab._ship import revived
 
-        runs = {slug: revived(one, studies.load(slug)) for slug, one in found.items() if entry(slug).status == "ready"}
+        runs = {}
+        for slug, one in found.items():
+            try:
+                runs[slug] = revived(one, studies.load(slug))
+            except LifelongError as error:
+                say(f"left out: {error}")
         files = build_atlas(catalogue(), runs, compared(anchors()), self.out)
         seconds = time.perf_counter() - begun
         if self.json:
             sizes = {str(file): file.stat().st_size for file in files}
             show_json({"index": files[0], "bytes": sizes, "seconds": round(seconds, 2)})
         else:
-            print(f"{len(files)} pages in {seconds:.1f} s; open {files[0]}")
+            print(f"{len(files)} page{'s' * (len(files) > 1)} in {seconds:.1f} s; open {files[0]}")
         return 0

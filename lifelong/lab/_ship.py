@@ -90,7 +90,10 @@ def write_shipped(one: Shipped, folder: Path) -> Path:
 
 
 def revived(one: Shipped, study: Study) -> ShippedRun:
-    """Return a shipped result as a run, its claims judged again."""
+    """Return a shipped result as a run, its claims judged again; raise `Mismatch` where the study has other settings now."""
+    if set(one.settings) != set(study.settings):
+        differ = ", ".join(sorted(set(one.settings) ^ set(study.settings)))
+        raise Mismatch(f"the shipped result of '{one.study}' and its study differ in settings ({differ}): ship it anew")
     measures = {
         arm: {name: np.asarray(values, np.float64) for name, values in own.items()}
         for arm, own in one.findings["measures"].items()

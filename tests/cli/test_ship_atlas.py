@@ -89,6 +89,13 @@ def test_atlas_build(cli, as_json, file, tmp_path):
     assert len(sizes) == 2 and max(sizes.values()) < 300_000
 
 
+def test_the_atlas_leaves_out_what_its_study_has_outgrown(cli, as_json, file, tmp_path):
+    edit(file, lambda content: content["settings"].update(another=1))
+    code, out, err = cli(f"atlas build --out {tmp_path / 'site'}")
+    assert code == 0 and "1 page in" in out and "another" in err
+    assert "another" in as_json(f"verify {STUDY}", code=2)["runs"][0]["what_differs"]
+
+
 def test_atlas_mistakes(cli, tmp_path):
     code, _, err = cli("atlas biuld")
     assert code == 2 and "build" in err

@@ -82,7 +82,8 @@ def test_a_file_that_is_none_is_named(damage, tmp_path):
 def test_what_comes_with_the_library_bears_its_verdicts(slug):
     one = all_shipped()[slug]
     study = studies.load(slug)
-    found = revived(one, study).findings()
+    again = revived(one, study)
+    found = again.findings()
     assert found["verdict"]["outcome"] == one.outcome
     for now, then in zip(
         (found["verdict"], *found["secondary"]),
@@ -92,7 +93,8 @@ def test_what_comes_with_the_library_bears_its_verdicts(slug):
         assert now["outcome"] == then["outcome"] and now["claim"] == then["claim"]
         if then["effect"]:
             assert now["effect"]["mean"] == pytest.approx(then["effect"]["mean"], rel=1e-9)
-    assert one.settings == dict(study.configured("full")) and set(one.lives) == set(study.arms)
+    if not again.changed:
+        assert one.settings == dict(study.configured("full")) and set(one.lives) == set(study.arms)
     size = (files("lifelong") / "studies" / "results" / f"{slug}.json").read_bytes()
     assert len(size) < 250_000 and json.loads(size)["format"] == 1
 
