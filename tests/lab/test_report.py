@@ -11,7 +11,8 @@ from rich.console import Console
 
 from lifelong.errors import BadFile
 from lifelong.lab import Arm, Claim, Outcome, bibtex, run
-from lifelong.lab._report import _paragraph, as_html, as_markdown, as_table, report
+from lifelong.lab._mechanism import _paragraph
+from lifelong.lab._report import as_html, as_markdown, as_table, report
 from lifelong.lab._words import arm_rows
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
