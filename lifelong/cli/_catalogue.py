@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from lifelong.errors import BadInput
 from lifelong.lab._catalogue import FAMILIES, KINDS, ROLES, STATUSES, Entry, bibtex, catalogue, entry, select
 from lifelong.lab._folders import Recorded, default_folder, recorded, runs_of
+from lifelong.lab._shipped import Shipped, all_shipped, shipped
 
 from ._options import Command, Out, option
 from ._output import facts, show, show_json, table
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class List(Command):
-    """List the papers of the catalogue: which of them run, and which are planned."""
+    """List the papers of the catalogue: what the library's own runs found, which are ready to run, which are planned."""
 
     family: Annotated[str | None, option(f"only this family: {', '.join(FAMILIES)}", metavar="FAMILY")] = None
     role: Annotated[str | None, option(f"only papers for this role: {', '.join(ROLES)}", metavar="ROLE")] = None
@@ -27,11 +28,12 @@ class List(Command):
     def __call__(self) -> int:
         """Print one row a paper."""
         papers = select(family=self.family, role=self.role, status=self.status, kind=self.kind)
+        found = {slug: one.outcome for slug, one in all_shipped().items()}
         if self.json:
-            show_json([asdict(paper) for paper in papers])
+            show_json([asdict(paper) | {"verdict": found.get(paper.slug)} for paper in papers])
             return 0
-        rows = [(p.slug, p.status, p.family, p.kind, " ".join(p.roles)) for p in papers]
-        show(table(("study", "status", "family", "kind", "roles"), rows))
+        rows = [(p.slug, found.get(p.slug, p.status), p.family, p.kind, " ".join(p.roles)) for p in papers]
+        show(table(("study", "verdict", "family", "kind", "roles"), rows))
         ready = sum(paper.status == "ready" for paper in papers)
         print(f"{len(papers)} papers, {ready} of them ready to run; what one is about: lifelong show STUDY")
         return 0
@@ -48,16 +50,17 @@ class Show(Command):
     def __call__(self) -> int:
         """Print the catalogue's entry, the study if asked for, the stored findings, the reference."""
         paper = entry(self.slug)
-        runs = [recorded(folder) for folder in runs_of(paper.slug, self.out)]
+        runs, own = [recorded(folder) for folder in runs_of(paper.slug, self.out)], shipped(paper)
         study = self._study(paper)
         if self.json:
             content = asdict(paper) | {"bibtex": bibtex(paper), "runs": [_run_facts(run) for run in runs]}
+            content |= {"shipped": own and _shipped_facts(own)}
             show_json(content | {"study": study and plain_study(study)})
             return 0
         show(_paper_facts(paper))
         if study:
             show("", *_study_tables(study))
-        self._show_runs(paper, runs)
+        self._show_runs(paper, runs, own)
         print(f"\n{bibtex(paper)}")
         return 0
 
@@ -68,11 +71,13 @@ class Show(Command):
 
         return studies.load(paper.slug)
 
-    def _show_runs(self, paper: Entry, runs: list[Recorded]) -> None:
-        if not runs:
+    def _show_runs(self, paper: Entry, runs: list[Recorded], own: Shipped | None) -> None:
+        if not runs and own is None:
             print(f"\nno runs in {self.out or default_folder()}" if paper.status == "ready" else "")
             return
         rows = []
+        if own is not None:
+            rows.append(("shipped", own.budget, own.settings["seeds"], own.outcome, own.findings["verdict"]["reason"]))
         for run in runs:
             verdict = run.findings["verdict"] if run.findings else {"outcome": "unfinished", "reason": ""}
             rows.append((run.folder.name, run.budget, run.settings.get("seeds"), verdict["outcome"], verdict["reason"]))
@@ -121,6 +126,11 @@ def plain_study(study: "Study") -> dict[str, Any]:
 def _run_facts(run: Recorded) -> dict[str, Any]:
     verdict = run.findings["verdict"] if run.findings else None
     return {"folder": run.folder, "budget": run.budget, "settings": run.settings, "verdict": verdict}
+
+
+def _shipped_facts(own: Shipped) -> dict[str, Any]:
+    about = {"run": own.run, "budget": own.budget, "settings": own.settings, "seconds": own.seconds}
+    return about | {"verdict": own.findings["verdict"], "secondary": own.findings["secondary"]}
 
 
 def _paper_facts(paper: Entry) -> Any:

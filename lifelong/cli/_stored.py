@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from lifelong.errors import BadFile, BadInput, LifelongError, Mismatch
 from lifelong.lab._catalogue import catalogue, entry
 from lifelong.lab._folders import Recorded, default_folder, recorded, runs_of
+from lifelong.lab._shipped import has_shipped, shipped
 
 from ._cache import keep_compiled
 from ._options import Command, Out, option
@@ -29,7 +30,8 @@ EXIT_CODES = {"as recorded": 0, "changed": 1, "stale": 1, "unfinished": 2, "unre
 class Verify(Command):
     """Verify stored findings: measure raw lives and judge claims again, and compare with what was recorded.
 
-    A run is 'stale' where other code lived it than is here now. Nothing is lived again and nothing is changed.
+    Results that come with the library hold the measures of every seed instead of lives; they are judged again. A result is
+    'stale' where the code that lived it has changed. Nothing is lived again and nothing is changed.
     """
 
     slugs: Annotated[list[str], option("the studies to verify", nargs="*", metavar="STUDY")]
@@ -38,8 +40,10 @@ class Verify(Command):
 
     def __call__(self) -> int:
         """Print one row a run; the exit code is that of the worst."""
+        slugs = self._slugs()
         keep_compiled()
-        rows = [_verified(folder) for folder in self._folders()]
+        rows = [_verified_shipped(slug) for slug in slugs if has_shipped(entry(slug))]
+        rows += [_verified(folder) for slug in slugs for folder in runs_of(slug, self.out)]
         if self.json:
             show_json({"runs": rows})
         else:
@@ -48,17 +52,18 @@ class Verify(Command):
             show(table(header, [[row.get(column) for column in columns] for row in rows]))
         return max(EXIT_CODES[row["state"]] for row in rows)
 
-    def _folders(self) -> list[Path]:
+    def _slugs(self) -> list[str]:
+        """Return the studies that there is something to verify of."""
         if self.all == bool(self.slugs):
             raise BadInput("name the studies to verify, or give --all, and not both")
-        slugs = [paper.slug for paper in catalogue()] if self.all else [entry(slug).slug for slug in self.slugs]
-        runs = {slug: runs_of(slug, self.out) for slug in slugs}
+        named = [paper.slug for paper in catalogue()] if self.all else [entry(slug).slug for slug in self.slugs]
+        there = [slug for slug in named if runs_of(slug, self.out) or has_shipped(entry(slug))]
         where = self.out or default_folder()
-        if not any(runs.values()):
+        if not there:
             raise BadInput(f"there is nothing to verify in '{where}'; run a study first, or name its folder with --out")
-        if not self.all and (empty := [slug for slug, folders in runs.items() if not folders]):
+        if not self.all and (empty := [slug for slug in named if slug not in there]):
             raise BadInput(f"there are no runs of '{empty[0]}' in '{where}'; run it with: lifelong run {empty[0]}")
-        return [folder for folders in runs.values() for folder in folders]
+        return there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +114,22 @@ def run_named(slug: str, name: str, out: Path | None) -> Path:
     return found[0]
 
 
+def _verified_shipped(slug: str) -> dict[str, Any]:
+    """Return how a result stands that came with the library."""
+    from lifelong import studies
+    from lifelong.lab._ship import revived
+
+    row = {"study": slug, "run": "shipped", "budget": None}
+    try:
+        one = shipped(entry(slug))
+        assert one is not None
+        again = revived(one, studies.load(slug))
+        stale = f"changed since: {', '.join(again.changed)}" if again.changed else ""
+        return row | {"budget": one.budget} | _standing(one.findings, again.findings(), stale)
+    except LifelongError as error:
+        return row | {"state": "unreadable", "verdict": None, "what_differs": str(error)}
+
+
 def _verified(folder: Path) -> dict[str, Any]:
     """Return how a run's findings stand: its state, its verdict, and what differs from the record."""
     row = {"study": folder.parent.name, "run": folder.name, "budget": None}
@@ -117,18 +138,23 @@ def _verified(folder: Path) -> dict[str, Any]:
         row |= {"budget": run.budget}
         if run.findings is None:
             return row | {"state": "unfinished", "verdict": None, "what_differs": f"lifelong run {run.study} goes on"}
-        again = _weighed(run, run.findings)
-        was, now = run.findings["verdict"]["outcome"], str(again.verdict.outcome)
-        if different := list(_differences(run.findings, again.findings())):
-            verdict = now if was == now else f"{was} → {now}"
-            return row | {"state": "changed", "verdict": verdict, "what_differs": "; ".join(different[:3])}
+        again = weighed(run, run.findings)
         stale = f"other code lived {', '.join(again.stale)}" if again.stale else ""
-        return row | {"state": "stale" if stale else "as recorded", "verdict": now, "what_differs": stale}
+        return row | _standing(run.findings, again.findings(), stale)
     except LifelongError as error:
         return row | {"state": "unreadable", "verdict": None, "what_differs": str(error)}
 
 
-def _weighed(run: Recorded, findings: Mapping[str, Any]) -> "lab.Run":
+def _standing(recorded: Mapping[str, Any], again: Mapping[str, Any], stale: str) -> dict[str, Any]:
+    """Return the state of findings that were weighed again, given why they may be stale."""
+    was, now = (findings["verdict"]["outcome"] for findings in (recorded, again))
+    if different := list(_differences(recorded, again)):
+        verdict = now if was == now else f"{was} → {now}"
+        return {"state": "changed", "verdict": verdict, "what_differs": "; ".join(different[:3])}
+    return {"state": "stale" if stale else "as recorded", "verdict": now, "what_differs": stale}
+
+
+def weighed(run: Recorded, findings: Mapping[str, Any]) -> "lab.Run":
     """Weigh again the arms and seeds that recorded findings rest on."""
     from lifelong import lab, studies
     from lifelong.lab._runner import weigh

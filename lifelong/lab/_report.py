@@ -1,11 +1,7 @@
 """The report of a run: one self-contained HTML page, and the same table for the terminal and in Markdown."""
 
-import inspect
-import re
-import textwrap
 from collections.abc import Sequence
 from functools import cache
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +14,7 @@ from lifelong.life import write_atomically
 from . import _figures as figures
 from ._catalogue import FAMILIES, bibtex
 from ._figures import Panel
+from ._mechanism import code, mechanism
 from ._runner import Run
 from ._verdict import Outcome, Verdict
 from ._words import (
@@ -47,8 +44,6 @@ BADGES = {
 MANY_TASKS = 7
 """Task matrices of more tasks are drawn larger."""
 
-UNEXPLAINED = "This study does not say how its mechanism works: its module has no docstring."
-
 
 def report(run: Run, path: str | Path | None = None) -> Path:
     """Write a run as one HTML file that needs nothing but itself, and return where it is.
@@ -60,9 +55,9 @@ def report(run: Run, path: str | Path | None = None) -> Path:
     return path
 
 
-def as_html(run: Run) -> str:
-    """Return the report as the text of an HTML page."""
-    return templates().render_template("study.html", **_content(run))
+def as_html(run: Run, home: str = "") -> str:
+    """Return the report as the text of an HTML page; `home` is the address of the site it belongs to."""
+    return templates().render_template("study.html", home=home, **_content(run))
 
 
 def as_table(run: Run) -> "Table":
@@ -176,7 +171,8 @@ def _content(run: Run) -> dict[str, Any]:
         "many_tasks": any(life.sizes.get("task", 1) > MANY_TASKS for life in run.lives.values()),
         "secondary": [_secondary(v) for v in run.secondary],
         "forests": list(map(_panel, figures.secondary_figures(run))) if run.secondary else [],
-        "mechanism": safe(_mechanism(run)),
+        "mechanism": safe(mechanism(run.study)),
+        "source": code(run.study),
         "settings": _settings(run),
         "budget": run.budget,
         "command": run.study.command(run.budget, run.settings),
@@ -184,6 +180,7 @@ def _content(run: Run) -> dict[str, Any]:
         "refutation": refutation(run.study.claim, run.study.controls, unit),
         "provenance": _provenance(run),
         "stale": run.stale,
+        "standing": run.standing,
         "bibtex": bibtex(paper),
     }
 
@@ -257,28 +254,6 @@ def _provenance(run: Run) -> dict[str, str]:
     }
 
 
-def _mechanism(run: Run) -> str:
-    """Return the docstring of the study's module as HTML paragraphs."""
-    module = run.study.module
-    words = inspect.getdoc(module) if hasattr(module, "__file__") else None
-    return "".join(_paragraph(part) for part in re.split(r"\n\s*\n", words or UNEXPLAINED))
-
-
-def _paragraph(part: str) -> str:
-    """Return one paragraph, list or indented block; text in backquotes becomes code."""
-    lines = part.splitlines()
-    if all(line.startswith("    ") for line in lines):
-        return f"<pre>{escape(textwrap.dedent(part))}</pre>"
-    if lines[0].startswith("- "):
-        items = re.split(r"\n- ", part[2:])
-        return f"<ul>{''.join(f'<li>{_inline(item)}</li>' for item in items)}</ul>"
-    return f"<p>{_inline(part)}</p>"
-
-
-def _inline(words: str) -> str:
-    return re.sub(r"`+([^`]+)`+", r"<code>\1</code>", escape(" ".join(words.split()), quote=False))
-
-
 def _capital(words: str) -> str:
     return words[:1].upper() + words[1:]
 
@@ -287,5 +262,6 @@ def _capital(words: str) -> str:
 def templates() -> Environment:
     """Return the pages of this package; all of them share one style sheet."""
     folder = files("lifelong.lab") / "templates"
-    pages = {name: (folder / name).read_text(encoding="utf-8") for name in ("page.css", "study.html", "trace.html")}
+    names = ("page.css", "study.html", "trace.html", "atlas.css", "atlas.html", "atlas.js")
+    pages = {name: (folder / name).read_text(encoding="utf-8") for name in names}
     return Environment(templates=pages, trim_blocks=True, lstrip_blocks=True, undefined_behavior="strict")

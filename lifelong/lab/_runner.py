@@ -47,6 +47,14 @@ class Run:
         """The arms whose stored lives were lived by other code than this."""
         return [arm for arm, life in self.lives.items() if life.attrs.get("code") != code_fingerprint()]
 
+    @property
+    def standing(self) -> str:
+        """Say whether the code that lived it is the code that is here."""
+        if not self.stale:
+            return "All arms were lived by the code that wrote this page."
+        named = ", ".join(self.stale)
+        return f"Some arms were lived by other code than the one that wrote this page: {named}. Live them again to be sure."
+
     def findings(self) -> dict[str, Any]:
         """Return verdicts and measures as plain values, as they are stored in `verdict.json`."""
         return {

@@ -144,9 +144,8 @@ def _source_of(part: Any) -> str:
 
 
 @cache
-def code_fingerprint() -> str:
-    """Return a short hash of the library's source; a stored result with another one may be stale."""
-    root = Path(lifelong.__file__).parent
+def code_fingerprint(root: Path = Path(lifelong.__file__).parent) -> str:
+    """Return a short hash of a library's source (this one's); a stored result with another one may be stale."""
     return _short("".join(path.read_text() for path in sorted(root.rglob("*.py"))))
 
 

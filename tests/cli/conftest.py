@@ -10,11 +10,13 @@ import tiny_study
 
 from lifelong import studies
 from lifelong.cli import main
+from lifelong.lab import _shipped
 
 
 @pytest.fixture(autouse=True)
 def at_home(monkeypatch, tmp_path):
-    """Runs, data and compiled programs of a test are its own; the tiny study stands in for two real ones."""
+    """Runs, shipped results, data and compiled programs of a test are its own; the tiny study stands in for two real ones."""
+    monkeypatch.setattr(_shipped, "results_folder", lambda: tmp_path / "results")
     monkeypatch.setenv("LIFELONG_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("LIFELONG_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))

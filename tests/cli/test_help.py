@@ -17,11 +17,13 @@ OPTIONS = {
     "run": ["--budget", "--seeds", "--set", "--arms", "--out", "--force", "--dry-run", "--strict"],
     "report": ["--budget", "--seeds", "--set", "--out", "--markdown", "--open"],
     "verify": ["--all", "--out"],
+    "ship": ["--all", "--source", "--to", "--out"],
     "compare": ["--out"],
     "export": ["--to", "--out", "--force"],
     "cite": ["--all"],
     "anchors": ["--markdown", "--readme", "--seeds", "--quick", "--force", "--strict", "--out"],
     "assess": [],
+    "atlas": ["--results", "--out"],
     "trace": [
         *("--models", "--folds", "--seed", "--out", "--most", "--student", "--skill", "--item", "--outcome", "--time"),
         *("--attempt", "--layout", "--time-unit", "--encoding", "--exam", "--attempts", "--pass-mark", "--anchors"),

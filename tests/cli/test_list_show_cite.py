@@ -18,7 +18,7 @@ def test_list_shows_every_paper_in_a_hundred_columns(cli):
     assert max(map(len, lines)) <= 100
     for paper in catalogue():
         (line,) = [line for line in lines if line.split()[:1] == [paper.slug]]
-        assert paper.status in line and paper.family in line and " ".join(paper.roles) in line
+        assert line.split()[1] == paper.status and paper.family in line and " ".join(paper.roles) in line
 
 
 @pytest.mark.parametrize(

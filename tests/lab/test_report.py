@@ -11,7 +11,8 @@ from rich.console import Console
 
 from lifelong.errors import BadFile
 from lifelong.lab import Arm, Claim, Outcome, bibtex, run
-from lifelong.lab._report import _paragraph, as_html, as_markdown, as_table, report
+from lifelong.lab._mechanism import _paragraph
+from lifelong.lab._report import as_html, as_markdown, as_table, report
 from lifelong.lab._words import arm_rows
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -112,10 +113,10 @@ def test_the_parts_come_in_their_order(html):
         "Secondary claims",
         "How it works",
         "Settings",
-        "What was simplified",
-        "What would refute it",
         "Where the numbers come from",
         "Reference",
+        "What was simplified",
+        "What would refute it",
     ]
 
 
@@ -198,7 +199,9 @@ def test_an_arm_of_which_no_seed_is_left_has_its_place(tmp_path):
     assert "all 8 seeds diverged" in words(html)
     assert "Diverged seeds, counted as worst: replay 8 of 8." in words(html)
     assert html.count('class="cross"') == 8
-    assert "nan" not in words(html)
+    assert "nan" not in words(
+        re.sub(r"<details>.*?</details>", "", html, flags=re.DOTALL)
+    )  # the study's code may say so
 
 
 def test_some_arms_alone_have_a_page_too(tmp_path):
