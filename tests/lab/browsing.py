@@ -59,12 +59,12 @@ class Browser:
         message, _, self.rest = self.rest.partition(b"\0")
         return json.loads(message)
 
-    def open(self, path, width, scheme):
-        """Open a file as a window of so many pixels shows it."""
+    def open(self, path, width, scheme, fragment=""):
+        """Open a file, at a fragment if one is given, as a window of so many pixels shows it."""
         self("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
         self("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.events.clear()
-        self("Page.navigate", url=path.as_uri())
+        self("Page.navigate", url=path.as_uri() + fragment)
         while not self.happened("Page.loadEventFired"):
             self.events.append(self._read())
 
