@@ -52,7 +52,7 @@ def test_mistakes_are_answered_in_one_sentence(cli, log, arguments, sentence):
     assert code == 2 and sentence in news and "Traceback" not in news
 
 
-RUN = "run uer --budget smoke"
+RUN = "run uer --budget smoke --seeds 3"
 
 
 def test_a_stored_run_is_a_log_too(cli, as_json, folder_of, tmp_path):

@@ -77,16 +77,57 @@ def test_roots_of_covariances():
     np.testing.assert_allclose(cholesky(covariances), np.linalg.cholesky(covariances), rtol=1e-3, atol=1e-3)
 
 
+SIZES = (1, 2, 3, 4, 5, 6)
+
+
 @pytest.fixture(scope="module")
 def best():
-    return jax.jit(lambda points, key: best_mixture(points, (1, 2, 3, 4, 5, 6), key=key))
+    return jax.jit(lambda points, key: best_mixture(points, SIZES, key=key))
 
 
-def test_the_criterion_finds_about_how_many_there_are(best):
-    """Akaike's criterion may take one or two too many, never one or six."""
-    for seed in range(3):
-        weights = np.asarray(best(POINTS, jax.random.key(seed)).weights)
-        assert 3 <= (weights > 0.02).sum() <= 5
+@pytest.fixture(scope="module")
+def candidates():
+    """The fits among which `best_mixture` chooses: where each started, where it ended, and its criterion."""
+
+    @jax.jit
+    def each(key):
+        centres = spread_out(POINTS, max(SIZES), key=key)
+
+        def fit(k):
+            start = maximised(POINTS, clustered(POINTS, centres, jnp.arange(max(SIZES)) < k))
+            end, likelihood = fitted(POINTS, start)
+            return start, end, akaike(likelihood, k, POINTS.shape[1])
+
+        return jax.vmap(fit)(jnp.asarray(SIZES))
+
+    return each
+
+
+def with_parameters(mixture):
+    """scikit-learn's mixture that has these parameters."""
+    weights, means, covariances = (np.asarray(leaf, np.float64) for leaf in mixture)
+    peer = GaussianMixture(len(weights))
+    peer.weights_, peer.means_, peer.covariances_ = weights, means, covariances
+    peer.precisions_cholesky_ = np.linalg.cholesky(np.linalg.inv(covariances))
+    return peer
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("seed", range(3))
+def test_the_criterion_and_the_choice_are_those_of_scikit_learn(best, candidates, seed):
+    """Of the same parameters, and of scikit-learn's own fits from the same first mixtures."""
+    key, points = jax.random.key(seed), np.asarray(POINTS)
+    starts, ends, criterion = candidates(key)
+    of_ours, of_theirs = [], []
+    for i, k in enumerate(SIZES):
+        start, end = (jax.tree.map(lambda leaf, i=i, k=k: leaf[i, :k], one) for one in (starts, ends))
+        of_ours.append(with_parameters(end).aic(points))
+        of_theirs.append(theirs(k, start).aic(points))
+    np.testing.assert_allclose(criterion, of_ours, rtol=1e-5)
+    np.testing.assert_allclose(criterion, of_theirs, rtol=2e-3)
+    chosen = best(POINTS, key)
+    assert (chosen.weights > 0).sum() == SIZES[np.argmin(of_ours)] == SIZES[np.argmin(of_theirs)]
+    np.testing.assert_allclose(chosen.means, ends.means[np.argmin(of_ours)], rtol=1e-4, atol=1e-4)
 
 
 def test_a_fit_of_points_without_spread_is_finite(best):

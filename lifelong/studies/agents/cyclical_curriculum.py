@@ -167,7 +167,7 @@ study = Study(
     },
     budgets={
         "smoke": {"world": "digits", "seeds": 2, "per_class": 20, "test_per_class": 20, "epochs": 3},
-        "quick": {"world": "digits", "seeds": 8, "per_class": 100, "test_per_class": 40},
+        "quick": {"world": "digits", "seeds": 8, "per_class": 100, "test_per_class": 35},
         "full": {},
     },
     simplified="2,000 images of Fashion-MNIST and a perceptron with two hidden layers of 64, 20 passes, one data set, for "
