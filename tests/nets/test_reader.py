@@ -9,6 +9,13 @@ from lifelong.errors import BadInput
 from lifelong.nets import Reader
 
 
+def test_it_reads_as_the_cell_does():
+    reader, h = Reader(symbols=6, outputs=3, width=4, key=jax.random.key(0)), jnp.zeros(4)
+    for symbol in (1, 2, 0):
+        h = reader.cell(reader.embedding[symbol], h)
+    np.testing.assert_allclose(reader.features(jnp.array([1, 2, 5, 0])), h, atol=1e-6)
+
+
 def test_blanks_change_nothing_and_order_does():
     reader = Reader(symbols=6, outputs=3, width=4, key=jax.random.key(0))
     short, padded, turned = (reader(jnp.array(x)) for x in ([1, 2], [1, 5, 2, 5], [2, 1]))
