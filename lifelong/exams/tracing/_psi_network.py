@@ -176,7 +176,8 @@ class Psi(Network):
     timed: Float[Array, ""]
 
     def _tau(self, seconds: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        timed = jax.lax.stop_gradient(self.timed)
+        """Return τ; padded places, whose time is 0, would go back, and grow without bound."""
+        timed, seconds = jax.lax.stop_gradient(self.timed), jnp.maximum(seconds, 0.0)
         return timed * seconds / jax.lax.stop_gradient(self.scale) + (1 - timed) * EVEN
 
     def posterior(self, rows: Rows) -> tuple[Gaussian, Gaussian]:
@@ -265,8 +266,11 @@ def _log_likelihood(z: Gaussian, rows: Rows) -> Float[Array, "length pieces"]:
 
 
 def _at_skill(z: Gaussian, rows: Rows) -> Gaussian:
-    """Return the states of the skills of every row: picked by products with ones and zeros, which is fast both ways."""
-    picks = jax.nn.one_hot(rows.skill, z.mean.shape[-1], dtype=z.mean.dtype)
+    """Return the states of the skills of every row: picked by products with ones and zeros, which is fast both ways.
+
+    Where there is no skill it is the first one's, since a variance of 0 has a root without a slope.
+    """
+    picks = jax.nn.one_hot(jnp.maximum(rows.skill, 0), z.mean.shape[-1], dtype=z.mean.dtype)
     mean, variance = (jnp.einsum("...k,...sk->...s", one, picks) for one in z)
     return Gaussian(mean, variance)
 

@@ -13,6 +13,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from lifelong.errors import BadInput
+
 from ._network import surprise
 from ._rows import Rows
 
@@ -114,6 +116,8 @@ class _Job(NamedTuple):
                 state = _judged(state, lost, course.patience)
                 if bool(jnp.all(state.stale >= course.patience)):
                     break
+        if not np.isfinite(state.lowest).all():
+            raise BadInput(f"no epoch has a finite loss at learning_rate={course.learning_rate}: try a smaller one")
         return state.best
 
     def _dealt(self, chosen: list[np.ndarray], rows: Rows) -> tuple[Int[Array, "lanes steps batch"], int]:
