@@ -23,10 +23,10 @@ TRACERS = {
     "best-lr": tracing.BestLR(),
     "das3h": tracing.DAS3H(),
     "half-life": tracing.HalfLife(),
-    "dkt": tracing.DKT(width=8, epochs=6, patience=6, learning_rate=0.02),
-    "akt": tracing.AKT(width=8, heads=2, epochs=10, patience=10, learning_rate=0.03),
-    "cakt": tracing.CAKT(side=2, window=2, channels=2, epochs=6, patience=6, learning_rate=0.02),
-    "psi-kt": tracing.PSIKT(width=4, epochs=12, patience=12, learning_rate=0.02),
+    "dkt": tracing.DKT(width=8, epochs=6, patience=6, learning_rate=0.02, longest=12),
+    "akt": tracing.AKT(width=8, heads=2, epochs=10, patience=10, learning_rate=0.03, longest=12),
+    "cakt": tracing.CAKT(side=2, window=2, channels=2, epochs=6, patience=6, learning_rate=0.02, longest=12),
+    "psi-kt": tracing.PSIKT(width=4, epochs=12, patience=12, learning_rate=0.02, longest=12),
 }
 
 

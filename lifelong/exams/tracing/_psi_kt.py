@@ -27,7 +27,8 @@ class PSIKT(Deep):
     embeddings, `categories` the kinds of students that the inference tells apart. `traits` is "changing" as in the paper,
     "constant" (H = 1, R → 0) or "shared" (all students alike); `graph` and `timed` turn the graph and the gaps off.
 
-    Unlike the authors' code this maximises the evidence bound itself, without weights; edges, categories and states are
+    Unlike the authors' code this maximises the evidence bound of every row given what was inferred from those before it,
+    variances included, without weights; edges, categories and states are
     integrated out instead of sampled, as they enter linearly or are Gaussian; a student's category comes from the mean of
     the rows so far, since one of the whole history would look ahead. The unit of time makes the median τ 0.1.
 

@@ -189,10 +189,12 @@ class Psi(Network):
         return s, z
 
     def loss(self, rows: Rows, *, key: PRNGKeyArray) -> Float[Array, " pieces"]:
-        """Return −ELBO: −E ln P(y | z) + KL of states and traits from what the row before predicts, in sum over rows.
+        """Return −E ln P(y | z) + KL of states and traits from what the row before predicts, in sum over rows.
 
-        All expectations but that over the traits, of which one sample is drawn, are exact. As in the authors' code what a
-        row is conditioned on is the posterior mean of the row before.
+        What is known after a row is the prior of the next (the paper's continual variant), variance included: were states
+        conditioned on their mean alone, as in the authors' code, short gaps would ask for states without any doubt, and
+        the fit would flee to α so large that states are noise. All expectations but that over the traits, of which one
+        sample is drawn, are exact.
         """
         rows = turned(rows)
         s, z = self.posterior(rows)
@@ -201,8 +203,7 @@ class Psi(Network):
         drawn = s.mean + jnp.sqrt(s.variance) * jax.random.normal(key, s.mean.shape)
         first = jnp.cumsum(said, axis=0) - said == 0
         tau = self._tau(rows.time - _last_time(rows))
-        exact = z_before._replace(variance=jnp.zeros_like(z_before.variance))
-        expected = moved(exact, read_out(drawn), self.model.graph(), tau)
+        expected = moved(z_before, read_out(drawn), self.model.graph(), tau)
         expected = _where(first, z_before, expected)
         lost = divergence(z, expected) - _log_likelihood(z, rows)
         if self.model.kind != "shared":
