@@ -118,4 +118,5 @@ def _sign(chance: Float[Array, "..."]) -> Float[Array, "..."]:
 
 def dataset_entropy(quality: float, examples: Any) -> Any:
     """Return ρ = (1−r²) / (M r²): what M examples of quality r leave unknown of a pattern; 0 where nothing is."""
-    return (1 - quality**2) / (np.asarray(examples) * quality**2)
+    with np.errstate(divide="ignore"):  # without examples all is unknown
+        return (1 - quality**2) / (np.asarray(examples) * quality**2)
