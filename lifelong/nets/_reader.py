@@ -36,7 +36,7 @@ class Reader(eqx.Module):
     def features(self, x: Int[Array, " length"]) -> Float[Array, " width"]:
         """Return the state after the last symbol."""
         h = jnp.zeros(self.embedding.shape[1])
-        read = self.embedding @ self.cell.weight_ih.T + self.cell.bias
+        read = self.embedding @ self.cell.weight_ih.T + self.cell.bias  # pyright: ignore[reportOperatorIssue]
         for symbol in x:
             h = jnp.where(symbol == len(self.embedding) - 1, h, self._after(read[symbol], h))
         return h
@@ -45,7 +45,7 @@ class Reader(eqx.Module):
         """Return the cell's next state, given what its gates read: in a batch that is worked out once for every symbol."""
         reset, update, new = jnp.split(read, 3)
         for_reset, for_update, for_new = jnp.split(self.cell.weight_hh @ h, 3)
-        new = jnp.tanh(new + jax.nn.sigmoid(reset + for_reset) * (for_new + self.cell.bias_n))
+        new = jnp.tanh(new + jax.nn.sigmoid(reset + for_reset) * (for_new + self.cell.bias_n))  # pyright: ignore[reportOperatorIssue]
         return new + jax.nn.sigmoid(update + for_update) * (h - new)
 
     def __call__(self, x: Int[Array, " length"]) -> Float[Array, " outputs"]:
