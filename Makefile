@@ -3,12 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check clean
+.PHONY: demo test test-all check clean
 
 demo: .venv/installed
 	$(BIN)/lifelong run refresh-learning
 
 test: .venv/installed-dev check
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+test-all: .venv/installed-dev check
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: .venv/installed-dev

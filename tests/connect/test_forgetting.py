@@ -42,6 +42,7 @@ def rows_in(lived):
     return found
 
 
+@pytest.mark.slow
 def test_the_rows_are_nowhere_any_more_and_all_others_still_are(full):
     lived, x, y = full
     gone = slice(0, 120, 3)

@@ -138,6 +138,7 @@ def test_every_step_is_at_least_as_likely_and_restarts_do_not_hurt():
     assert likely[-1] > likely[0]
 
 
+@pytest.mark.slow
 def test_students_differ_where_they_do():
     odds = Chain(*(np.tile(np.float32(v), 4) for v in (-1.0, -1.5, -20.0, -0.5, -1.0)))
     model = IndividualBKT(restarts=2)

@@ -53,6 +53,7 @@ def test_long_histories_are_answered_without_peeking(log):
     assert np.abs(p - q)[log.place > 13].max() > 1e-3
 
 
+@pytest.mark.slow
 def test_questions_leave_no_trace(log):
     """Whether one row is asked about or four, the answers are the same: none of them sees another.
 
@@ -164,6 +165,7 @@ def _order(found):
     return np.array([int(name.split()[1]) for name in found.log.students])
 
 
+@pytest.mark.slow
 def test_psi_kt_finds_the_levels_of_its_own_students(truth):
     """Levels are found in order; forgetting, volatility and transfer are not, from forty answers at five skills."""
     model = PSIKT(width=4, epochs=40, learning_rate=0.02).fit(truth.log)
@@ -175,11 +177,13 @@ def test_psi_kt_finds_the_levels_of_its_own_students(truth):
     assert model.edges().shape == (5, 5)
 
 
+@pytest.mark.slow
 def test_a_fade_or_a_link_that_is_off_is_off(log):
     assert float(CAKT(side=2, fades=False).network(log, key=jax.random.key(0)).decays) == 0.0
     assert not np.asarray(PSIKT(graph=False).network(log, key=jax.random.key(0)).model.graph()).any()
 
 
+@pytest.mark.slow
 def test_networks_learn_what_depends_on_order():
     """An answer that repeats the one before at the same skill is seen by none that only counts."""
     random, rows = np.random.default_rng(0), []

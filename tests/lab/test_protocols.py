@@ -138,6 +138,7 @@ MINIATURES = ["hsu-2018/rehearsal/task", "hsu-2018/ewc/class", "van-de-ven-2022/
 
 
 @pytest.mark.parametrize("name", MINIATURES)
+@pytest.mark.slow
 def test_a_miniature_is_lived_to_its_end(digits, name, monkeypatch):
     monkeypatch.setattr(protocols, "ITERATIONS", 40)
     ours = rehearse(row(name), digits, [0], progress=silent)

@@ -142,6 +142,7 @@ def taught(model, parts):
     return eqx.filter_jit(eqx.filter_vmap(life))(jax.random.split(KEY, 2))
 
 
+@pytest.mark.slow
 def test_memory_solves_what_cannot_be_solved_without():
     """The sign of a corridor is gone when it counts: without memory no policy is worth more than 0."""
     assert (taught(Recipe(RecurrentActorCritic, inputs=2, outputs=2, width=12), 2) > 0.8).all()
@@ -167,6 +168,7 @@ def q_life():
     return live(agent, world, ONE, steps=1500, seeds=4, sweep=sweep, progress=silent)
 
 
+@pytest.mark.slow
 def test_q_learning_balances_a_pole_and_without_a_rate_it_does_not(q_life):
     still, learned = q_life.records["recent"][:, :, -1]
     assert learned.mean() > 3 * still.mean()

@@ -43,6 +43,7 @@ def aligned(tiny):
     return lived(writer(NoiseAlignment(0.01), OutputPreservation(0.1)), world(tiny), TEACHER)
 
 
+@pytest.mark.slow
 def test_noise_alignment_forgets_on_request_and_spares_the_others(aligned, tiny):
     assert retained_accuracy(aligned.matrix, REQUESTS).min() > 0.9
     assert aligned.matrix[:, 1, 0].min() > 0.9
@@ -68,6 +69,7 @@ def test_codes_stay_once_their_task_is_finished(aligned, tiny):
     assert (then.codes[:, 2] != now.codes[:, 2]).all()
 
 
+@pytest.mark.slow
 def test_without_requests_to_unlearn_it_is_a_gradient_learner(tiny):
     options = {"optimizer": ADAM, "memory": chain(L2(0.1), Replay(20, 10)), "batch": 10}
     teacher = OneByOne(3, 12)

@@ -93,6 +93,7 @@ def test_where_exams_at_the_ends_are_not_asked_for_life_goes_on_as_with_them(tin
         _ = few.matrix
 
 
+@pytest.mark.slow
 def test_fine_tuning_forgets_replay_remembers_and_joint_is_best(tiny):
     forgets = quiet_life(learner(), world(tiny), seeds=16).final
     remembers = quiet_life(learner(Replay(60, 10)), world(tiny), seeds=16).final
@@ -105,6 +106,7 @@ def test_shuffled_labels_leave_accuracy_at_chance(tiny):
     assert abs(joint.mean() - 1 / 6) < 0.06
 
 
+@pytest.mark.slow
 def test_one_task_is_ordinary_training(tiny):
     """A one-task life equals a training loop written by hand with Optax."""
     ours, steps = Split(tiny, tasks=1), 20

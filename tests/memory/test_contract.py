@@ -181,6 +181,7 @@ def test_its_state_keeps_its_structure_in_any_company(name):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.slow
 def test_it_lives_without_nan(family):
     """One compiled life a family, its members chained."""
     members = FAMILIES[family]
@@ -191,6 +192,7 @@ def test_it_lives_without_nan(family):
         assert all(np.isfinite(leaf).all() for leaf in numbers_in(m)), name
 
 
+@pytest.mark.slow
 def test_what_is_written_by_a_hypernetwork_is_kept_in_any_company():
     company = chain(OutputPreservation(1e-4), Replay(8, 3, logits=0.5), OutputPreservation(1e-4, forgotten=0.0))
     lived = eqx.filter_vmap(lambda key: live(company, key, *DATA, net=writing_net, rate=1e-3))
@@ -201,6 +203,7 @@ def test_what_is_written_by_a_hypernetwork_is_kept_in_any_company():
     assert grown.memory[0].finished.any(1).all() and company.consolidates
 
 
+@pytest.mark.slow
 def test_prototypes_keep_apart_in_any_company():
     company = chain(OnPro(8, 4, Still()), Replay(8, 3, logits=0.5), OnPro(8, 4, Still(), mixing=1.0))
     lived = eqx.filter_vmap(lambda key: live(company, key, *DATA, net=projecting_net))

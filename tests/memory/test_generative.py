@@ -146,6 +146,7 @@ def learner_in(world, memory):
 GAUSSIAN = Recipe(VAE, latent=4, width=32, depth=1, likelihood="gaussian")
 
 
+@pytest.mark.slow
 def test_in_a_life_it_remembers_and_a_share_of_1_is_fine_tuning(tiny):
     world, teacher = Split(tiny, tasks=3), OneByOne(3, 40)
     memory = GenerativeReplay(GAUSSIAN, Recipe(optax.adam, learning_rate=0.01), batch=20, share=0.4)

@@ -72,6 +72,7 @@ def contrast(views, group, weight):
     return supervised_contrast(jnp.concatenate(views), jnp.tile(group, 2), jnp.tile(weight, 2), 0.1)
 
 
+@pytest.mark.slow
 def test_in_the_first_task_the_batch_is_learned_and_contrasted_and_the_past_only_keeps_prototypes_apart():
     memory = OnPro(CAPACITY, REHEARSED, VIEWS, **DIALS)
     added, weight, recalled = objective(memory, met(memory))
