@@ -5,7 +5,6 @@ import shlex
 import signal
 import time
 
-import pytest
 import tiny_study
 import xarray as xr
 
