@@ -162,6 +162,7 @@ def _plain(one: Comparison, quick: bool) -> dict[str, Any]:
     said = {
         "mean": anchor.mean,
         "sd": anchor.sd,
+        "se": anchor.se,
         "error": anchor.error,
         "runs": anchor.source.runs,
         "about": anchor.about,

@@ -145,7 +145,7 @@ def apart(one: Comparison) -> str:
 def published(one: Comparison) -> str:
     """Return a published value with its spread."""
     about = "≈ " if one.anchor.about else ""
-    return about + spread(one.anchor.mean, one.anchor.sd)
+    return about + spread(one.anchor.mean, one.anchor.sd if one.anchor.se is None else one.anchor.se)
 
 
 def spread(mean: float, sd: float | None) -> str:

@@ -53,7 +53,7 @@ class Source:
 class Anchor:
     """One published value: the accuracy in percent of a method in a scenario.
 
-    `sd` is what the source gives as its spread, `about` says that it could only be read roughly, `strength` is the
+    `sd` is what the source gives as its spread, or `se` where a row of it has standard errors instead, `about` says that it could only be read roughly, `strength` is the
     coefficient of the official scripts; `outside` and `unmeasured` say why.
     """
 
@@ -63,6 +63,7 @@ class Anchor:
     scenario: str
     mean: float
     sd: float | None = None
+    se: float | None = None
     about: bool = False
     strength: float | None = None
     note: str = ""
@@ -82,10 +83,15 @@ class Anchor:
     @property
     def error(self) -> float:
         """The standard error of the published mean, and of reading it."""
-        of_runs = (
-            0.0 if self.sd is None else self.sd if self.source.spread == "se" else self.sd / sqrt(self.source.runs)
-        )
-        return sqrt(of_runs**2 + self.source.reading**2)
+        return sqrt(self._error_of_runs**2 + self.source.reading**2)
+
+    @property
+    def _error_of_runs(self) -> float:
+        if self.se is not None:
+            return self.se
+        if self.sd is None:
+            return 0.0
+        return self.sd if self.source.spread == "se" else self.sd / sqrt(self.source.runs)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lifelong.errors import BadFile, UnknownName
-from lifelong.lab._agreement import END, MARK, as_front_page, as_page
+from lifelong.lab._agreement import END, MARK, as_front_page, as_page, published
 from lifelong.lab._anchors import (
     WORLDS,
     Anchor,
@@ -71,6 +71,12 @@ def test_what_was_read_from_a_figure_has_the_error_of_reading_it():
 
 def test_a_standard_error_is_taken_as_it_is_given():
     assert compare([90.0] * 4, sd=2.0, spread="se").band == pytest.approx(6.0)
+
+
+def test_one_value_may_have_a_standard_error_where_its_source_has_deviations():
+    anchor = Anchor(source=source(), method="m", label="M", scenario="task", mean=90.0, se=2.0)
+    one = Comparison(anchor=anchor, ours=Measured(accuracy=dict(enumerate([95.0] * 4)), about={}))
+    assert (one.band, one.state, published(one)) == (pytest.approx(6.0), "inside", "90.00 ± 2.00")
 
 
 def test_a_single_seed_adds_nothing_to_the_band_and_a_diverged_one_is_no_agreement():
