@@ -53,8 +53,9 @@ class Source:
 class Anchor:
     """One published value: the accuracy in percent of a method in a scenario.
 
-    `sd` is what the source gives as its spread, or `se` where a row of it has standard errors instead, `about` says that it could only be read roughly, `strength` is the
-    coefficient of the official scripts; `outside` and `unmeasured` say why.
+    `sd` is what the source gives as its spread, or `se` where this value has a standard error instead; `about` says that
+    it could only be read roughly, `strength` is the coefficient of the official scripts; `outside` and `unmeasured` say
+    why.
     """
 
     source: Source

@@ -93,7 +93,8 @@ def test_every_row_has_a_name_of_its_own_and_a_source_that_can_be_read():
     assert all(row.source.mark in ("R", "F", "Q") and row.source.spread in ("sd", "se", "none") for row in ROWS)
     percentages = [row for row in ROWS if row.scenario not in WORLDS]
     assert all(0 < row.mean <= 100 and row.scenario in ("task", "domain", "class") for row in percentages)
-    assert all((row.sd is None) == (row.source.spread == "none") for row in ROWS)
+    assert all((row.sd is None and row.se is None) == (row.source.spread == "none") for row in ROWS)
+    assert not any(row.sd is not None and row.se is not None for row in ROWS)
 
 
 def test_results_of_most_rows_are_shipped_and_of_none_that_cannot_be_lived():
