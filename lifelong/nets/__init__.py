@@ -3,11 +3,15 @@
 from ._actor_critic import ActorCritic as ActorCritic
 from ._actor_critic import RecurrentActorCritic as RecurrentActorCritic
 from ._actor_critic import orthogonal as orthogonal
+from ._attention import Cache as Cache
 from ._binary import BinaryMLP as BinaryMLP
 from ._binary import BinaryPerceptron as BinaryPerceptron
 from ._binary import field_moments as field_moments
 from ._binary import signs as signs
+from ._completion import Completion as Completion
 from ._conv import ConvNet as ConvNet
+from ._feedforward import Experts as Experts
+from ._feedforward import SwiGLU as SwiGLU
 from ._hyper import Hypernetwork as Hypernetwork
 from ._lookup import lookup as lookup
 from ._lstm import LSTM as LSTM
@@ -20,6 +24,11 @@ from ._policies import Gaussian as Gaussian
 from ._policies import Policy as Policy
 from ._projected import Projected as Projected
 from ._reader import Reader as Reader
+from ._transformer import BLANK as BLANK
+from ._transformer import PRESETS as PRESETS
+from ._transformer import LanguageModel as LanguageModel
+from ._transformer import Layer as Layer
+from ._transformer import language_model as language_model
 from ._vae import VAE as VAE
 from ._vae import Likelihood as Likelihood
 from ._vae import divergence_from_prior as divergence_from_prior

@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     from ._transforms import permutation as permutation
     from ._transforms import rotation as rotation
     from ._views import RandomViews as RandomViews
+    from ._vocabulary import Vocabulary as Vocabulary
+    from ._vocabulary import padded as padded
     from ._walker import Walker as Walker
     from ._world import Pages as Pages
     from ._world import World as World
@@ -112,6 +114,7 @@ _HOMES = {
     "_tech_tree": ("Feat", "TechTree"),
     "_transforms": ("Transform", "permutation", "rotation"),
     "_views": ("RandomViews",),
+    "_vocabulary": ("Vocabulary", "padded"),
     "_walker": ("Walker",),
     "_world": ("Pages", "World"),
 }
