@@ -165,7 +165,10 @@ class LanguageModel(eqx.Module):
         return shaped, None if routed is None else routed.reshape(self.depth, *tokens.shape, -1)
 
     def blank_cache(self, n: int, capacity: int) -> Cache:
-        """Return an empty cache for `n` sequences of at most `capacity` tokens: 2·layers·n·capacity·kv_heads·head_width numbers."""
+        """Return an empty cache for `n` sequences of at most `capacity` tokens.
+
+        It holds 2·layers·n·capacity·kv_heads·head_width numbers.
+        """
         zeros = jnp.zeros((self.depth, n, capacity, self.kv_heads, self.head_width), self.embedding.dtype)
         return Cache(zeros, zeros, jnp.zeros((n, capacity), bool), jnp.int32(0))
 
@@ -219,7 +222,10 @@ PRESETS: dict[str, dict[str, int]] = {
 
 
 def language_model(preset: str, vocabulary: int, *, key: PRNGKeyArray, **changes: Any) -> LanguageModel:
-    """Return a fresh model of a preset's size, with whatever else `LanguageModel` takes; raise UnknownName for no such preset."""
+    """Return a fresh model of a preset's size, changed in whatever else `LanguageModel` takes.
+
+    Raises UnknownName where there is no such preset.
+    """
     if preset not in PRESETS:
         raise UnknownName("preset", preset, PRESETS)
     return LanguageModel(vocabulary, **{**PRESETS[preset], **changes}, key=key)

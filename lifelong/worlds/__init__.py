@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ._environment import Vectors as Vectors
     from ._episodes import Episode as Episode
     from ._episodes import Episodes as Episodes
+    from ._lexicon import Lexicon as Lexicon
+    from ._lexicon import padded as padded
     from ._maze import Maze as Maze
     from ._maze_levels import MazeLevel as MazeLevel
     from ._maze_levels import distances as distances
@@ -70,8 +72,6 @@ if TYPE_CHECKING:
     from ._transforms import permutation as permutation
     from ._transforms import rotation as rotation
     from ._views import RandomViews as RandomViews
-    from ._vocabulary import Vocabulary as Vocabulary
-    from ._vocabulary import padded as padded
     from ._walker import Walker as Walker
     from ._world import Pages as Pages
     from ._world import World as World
@@ -79,6 +79,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "_account": ("Account", "Fate"),
     "_batch": ("Batch", "Lesson", "Mixture", "Rows", "empty_batch"),
+    "_lexicon": ("Lexicon", "padded"),
     "_practice": ("UNGRADED", "PracticeLog", "Vocabulary"),
     "_practice_reader": ("practice_log",),
     "_sequences": ("Sequences", "buckets", "sequences"),
@@ -114,7 +115,6 @@ _HOMES = {
     "_tech_tree": ("Feat", "TechTree"),
     "_transforms": ("Transform", "permutation", "rotation"),
     "_views": ("RandomViews",),
-    "_vocabulary": ("Vocabulary", "padded"),
     "_walker": ("Walker",),
     "_world": ("Pages", "World"),
 }

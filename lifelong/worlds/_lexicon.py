@@ -14,7 +14,7 @@ BLANK = -1
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class Lexicon:
     """The words of a small language, numbered in their order; a text is words with spaces between them.
 
     Raises BadInput for words that repeat, are empty or hold spaces.
@@ -28,7 +28,7 @@ class Vocabulary:
             raise BadInput(f"a word is not empty and holds no space, and one of them is {odd[0]!r}")
         if len(self.numbers) < len(self.words):
             twice = next(word for i, word in enumerate(self.words) if word in self.words[:i])
-            raise BadInput(f"the words of a vocabulary differ from each other, and '{twice}' is there twice")
+            raise BadInput(f"the words of a lexicon differ from each other, and '{twice}' is there twice")
 
     @cached_property
     def numbers(self) -> dict[str, int]:
@@ -39,13 +39,13 @@ class Vocabulary:
         return len(self.words)
 
     def __getitem__(self, word: str) -> int:
-        """Return the number of a word; raise UnknownName where it is not in the vocabulary."""
+        """Return the number of a word; raise UnknownName where it is not in the lexicon."""
         if word not in self.numbers:
             raise UnknownName("word", word, self.words)
         return self.numbers[word]
 
     def encode(self, text: str | Iterable[str]) -> Int[np.ndarray, " t"]:
-        """Return the numbers of a text, or of words; raise UnknownName for a word that is not in the vocabulary."""
+        """Return the numbers of a text, or of words; raise UnknownName for a word that is not in the lexicon."""
         words = text.split() if isinstance(text, str) else text
         return np.asarray([self[word] for word in words], np.int32)
 
