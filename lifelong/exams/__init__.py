@@ -18,6 +18,7 @@ from ._drift import ascended as ascended
 from ._drift import drift as drift
 from ._drift import log_distances as log_distances
 from ._drift import ridge_stage as ridge_stage
+from ._elsewhere import Elsewhere as Elsewhere
 from ._exam import Exam as Exam
 from ._exam import Several as Several
 from ._exam import several as several

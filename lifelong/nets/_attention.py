@@ -32,9 +32,14 @@ def rms_normed(x: Float[Array, "*n width"], scale: Float[Array, " width"], epsil
 
 
 def rotation(
-    slots: Int[Array, " t"], head_width: int, theta: float
-) -> tuple[Float[Array, "t 1 half"], Float[Array, "t 1 half"]]:
-    """Return cos and sin of slot·θ^(−2i/head_width), the angles by which pairs of numbers are turned (Su et al. 2021)."""
+    slots: Int[Array, " t"], head_width: int, theta: float | None
+) -> tuple[Float[Array, "t 1 half"], Float[Array, "t 1 half"]] | None:
+    """Return cos and sin of slot·θ^(−2i/head_width), the angles by which pairs of numbers are turned (Su et al. 2021).
+
+    Without θ nothing is turned.
+    """
+    if theta is None:
+        return None
     pace = theta ** (-2 * jnp.arange(head_width // 2) / head_width)
     angle = slots[:, None, None] * pace
     return jnp.cos(angle), jnp.sin(angle)

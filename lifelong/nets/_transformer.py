@@ -47,7 +47,8 @@ class LanguageModel(eqx.Module):
         bias: whether queries, keys and values have biases, as in Qwen2.
         tied: whether the head is the embedding.
         experts, chosen: how many experts every layer has, and how many of them a token gets; 0 for one plain network.
-        theta: base of the rotary angles, 10⁴ as in Su et al. 2021.
+        theta: base of the rotary angles, 10⁴ as in Su et al. 2021; None leaves positions to the causal mask alone
+            (Kazemnejad et al. 2023).
         epsilon: what keeps norms from dividing by 0, 10⁻⁶ as in Qwen2.
         key: draws the weights, normal with variance 1/fan_in (embedding: 1/width), what is added to x divided by √(2·layers)
             besides (Radford et al. 2019).
@@ -62,7 +63,7 @@ class LanguageModel(eqx.Module):
     heads: int = eqx.field(static=True)
     kv_heads: int = eqx.field(static=True)
     head_width: int = eqx.field(static=True)
-    theta: float = eqx.field(static=True)
+    theta: float | None = eqx.field(static=True)
     epsilon: float = eqx.field(static=True)
 
     def __init__(
@@ -79,7 +80,7 @@ class LanguageModel(eqx.Module):
         tied: bool = True,
         experts: int = 0,
         chosen: int = 2,
-        theta: float = 1e4,
+        theta: float | None = 1e4,
         epsilon: float = 1e-6,
         key: PRNGKeyArray,
     ):
@@ -197,14 +198,14 @@ class LanguageModel(eqx.Module):
         (x, keys, values), _ = jax.lax.scan(through, carry, (self.layers, jnp.arange(self.depth)))
         return Cache(keys, values, real, start + t), self.logits(rms_normed(x, self.norm, self.epsilon))
 
-    def _heads(self, layer: Layer, x: Array, turn: tuple[Array, Array]) -> tuple[Array, Array, Array]:
-        """Return queries, keys and values of all heads, the first two rotated."""
+    def _heads(self, layer: Layer, x: Array, turn: tuple[Array, Array] | None) -> tuple[Array, Array, Array]:
+        """Return queries, keys and values of all heads, the first two rotated where positions turn them."""
         made = rms_normed(x, layer.before_attention, self.epsilon) @ layer.qkv
         made = made if layer.qkv_bias is None else made + layer.qkv_bias
         made = made.reshape(*x.shape[:-1], -1, self.head_width)
         cuts = (self.heads, self.heads + self.kv_heads)
         query, key, value = jnp.split(made, cuts, axis=-2)
-        return rotated(query, turn), rotated(key, turn), value
+        return (query, key, value) if turn is None else (rotated(query, turn), rotated(key, turn), value)
 
     def _after(self, layer: Layer, x: Array, attended: Array) -> tuple[Array, Any]:
         """Return x after both halves of a layer, given what its heads attended to, and what the router said."""
