@@ -24,6 +24,14 @@ from ._policies import Gaussian as Gaussian
 from ._policies import Policy as Policy
 from ._projected import Projected as Projected
 from ._reader import Reader as Reader
+from ._sampling import Sampled as Sampled
+from ._sampling import Sampler as Sampler
+from ._sampling import blanks_first as blanks_first
+from ._sampling import sample as sample
+from ._search import Beams as Beams
+from ._search import beam_search as beam_search
+from ._search import best_of as best_of
+from ._search import majority as majority
 from ._transformer import BLANK as BLANK
 from ._transformer import PRESETS as PRESETS
 from ._transformer import LanguageModel as LanguageModel

@@ -5,20 +5,53 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ._product import over_rows
+
+
+@jax.custom_vjp
+def gated(
+    x: Float[Array, "*n width"],
+    gate: Float[Array, "width hidden"],
+    up: Float[Array, "width hidden"],
+    down: Float[Array, "hidden width"],
+) -> Float[Array, "*n width"]:
+    """Return (silu(x·W_gate) ⊙ x·W_up)·W_down. Between forward and backward only both products with x are kept."""
+    return _forward(x, gate, up, down)[0]
+
+
+def _forward(x: Array, gate: Array, up: Array, down: Array) -> tuple[Array, tuple[Array, ...]]:
+    opened, raised = x @ gate, x @ up
+    return (opened * _sigmoid(opened) * raised) @ down, (x, opened, raised, gate, up, down)
+
+
+def _sigmoid(x: Array) -> Array:
+    """Return σ(x) by way of tanh, which is faster on the CPU."""
+    return 0.5 + 0.5 * jnp.tanh(0.5 * x)
+
+
+def _backward(kept: tuple[Array, ...], wanted: Array) -> tuple[Array, ...]:
+    x, opened, raised, gate, up, down = kept
+    open_share = _sigmoid(opened)
+    silu, to_hidden = opened * open_share, wanted @ down.T
+    to_opened = to_hidden * raised * (open_share + silu * (1 - open_share))
+    to_raised = to_hidden * silu
+    to_x = to_opened @ gate.T + to_raised @ up.T
+    return to_x, over_rows(x, to_opened), over_rows(x, to_raised), over_rows(silu * raised, wanted)
+
+
+gated.defvjp(_forward, _backward)
+
 
 class SwiGLU(eqx.Module):
-    """A gated feed-forward network, (silu(x·W_gate) ⊙ x·W_up)·W_down (Shazeer 2020), without biases.
+    """A gated feed-forward network, (silu(x·W_gate) ⊙ x·W_up)·W_down (Shazeer 2020), without biases."""
 
-    `gate_up` holds W_gate and W_up side by side, so that both are one product.
-    """
-
-    gate_up: Float[Array, "*layers width twice"]
+    gate: Float[Array, "*layers width hidden"]
+    up: Float[Array, "*layers width hidden"]
     down: Float[Array, "*layers hidden width"]
 
     def __call__(self, x: Float[Array, "*n width"]) -> tuple[Float[Array, "*n width"], None]:
         """Return what the network makes of x; nothing was routed."""
-        gate, up = jnp.split(x @ self.gate_up, 2, axis=-1)
-        return (jax.nn.silu(gate) * up) @ self.down, None
+        return gated(x, self.gate, self.up, self.down), None
 
 
 class Experts(eqx.Module):
@@ -30,7 +63,8 @@ class Experts(eqx.Module):
     """
 
     router: Float[Array, "*layers width experts"]
-    gate_up: Float[Array, "*layers experts width twice"]
+    gate: Float[Array, "*layers experts width hidden"]
+    up: Float[Array, "*layers experts width hidden"]
     down: Float[Array, "*layers experts hidden width"]
     chosen: int = eqx.field(static=True)
 
@@ -40,6 +74,6 @@ class Experts(eqx.Module):
         best, which = jax.lax.top_k(probabilities, self.chosen)
         shares = best / best.sum(-1, keepdims=True)
         shares = (jax.nn.one_hot(which, probabilities.shape[-1]) * shares[..., None]).sum(-2)
-        gate, up = jnp.split(jnp.einsum("...w,ewh->...eh", x, self.gate_up), 2, axis=-1)
+        gate, up = (jnp.einsum("...w,ewh->...eh", x, weight) for weight in (self.gate, self.up))
         hidden = jax.nn.silu(gate) * up * shares[..., None]
         return jnp.einsum("...eh,ehw->...w", hidden, self.down), probabilities

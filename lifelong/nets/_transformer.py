@@ -14,9 +14,15 @@ from lifelong.errors import BadInput, UnknownName
 from ._attention import Cache, attend, rms_normed, rotated, rotation
 from ._feedforward import Experts, SwiGLU
 from ._lookup import lookup
+from ._product import product
 
 BLANK = -1
 """What stands where there is no token: it is not attended to, and any negative number will do."""
+
+SHALLOW = 4
+"""Up to so many layers are unrolled: they compile as fast as a loop and run a tenth faster. Deeper models compile their
+layer once, whatever their depth.
+"""
 
 
 class Layer(eqx.Module):
@@ -37,7 +43,7 @@ class LanguageModel(eqx.Module):
     """A decoder-only transformer: rotary positions, RMS norms before each half of a layer, SwiGLU, grouped-query attention.
 
     x ← x + attention(norm(x)); x ← x + feedforward(norm(x)); logits = norm(x)·head. Qwen2, Qwen2.5 and Llama are of this
-    kind. Layers are stacked and scanned, so that compile time does not grow with depth.
+    kind. Layers are stacked, and in deep models scanned, so that compile time does not grow with depth.
 
     Args:
         vocabulary: how many tokens there are.
@@ -92,14 +98,15 @@ class LanguageModel(eqx.Module):
             "embedding": (vocabulary, width),
             "qkv": (layers, width, projected),
             "out": (layers, heads * head_width, width),
-            "gate_up": (layers, *several, width, 2 * hidden),
+            "gate": (layers, *several, width, hidden),
+            "up": (layers, *several, width, hidden),
             "down": (layers, *several, hidden, width),
             "head": (0 if tied else width, vocabulary),
             "router": (layers, width, experts),
         }
         drawn = _drawn(shapes, key)
         added, ones = 1 / math.sqrt(2 * layers), jnp.ones((layers, width))
-        gate_up, down = drawn["gate_up"], added * drawn["down"]
+        gated = drawn["gate"], drawn["up"], added * drawn["down"]
         self.embedding = drawn["embedding"] * math.sqrt(vocabulary / width)
         self.layers = Layer(
             before_attention=ones,
@@ -107,7 +114,7 @@ class LanguageModel(eqx.Module):
             qkv_bias=jnp.zeros((layers, projected)) if bias else None,
             out=added * drawn["out"],
             before_feedforward=ones,
-            feedforward=Experts(drawn["router"], gate_up, down, chosen) if experts else SwiGLU(gate_up, down),
+            feedforward=Experts(drawn["router"], *gated, chosen) if experts else SwiGLU(*gated),
         )
         self.norm, self.head = jnp.ones(width), None if tied else drawn["head"]
         self.heads, self.kv_heads, self.head_width = heads, kv_heads, head_width
@@ -142,7 +149,7 @@ class LanguageModel(eqx.Module):
 
     def logits(self, features: Float[Array, "*n width"]) -> Float[Array, "*n vocabulary"]:
         """Return the logits that belong to features."""
-        return features @ (self.embedding.T if self.head is None else self.head)
+        return product(features, self.embedding.T if self.head is None else self.head)
 
     def routing(self, tokens: Int[Array, "*n t"]) -> Float[Array, "layers *n t experts"]:
         """Return the probabilities that every layer's router gives its experts; raise BadInput where there are none."""
@@ -150,7 +157,7 @@ class LanguageModel(eqx.Module):
             raise BadInput("this model has no experts among which to route; build it with experts=8, for example")
         return self._run(tokens)[1]
 
-    def _run(self, tokens: Int[Array, "*n t"]) -> tuple[Array, Array]:
+    def _run(self, tokens: Int[Array, "*n t"]) -> tuple[Array, Any]:
         """Return features, and what the routers of all layers say."""
         rows = tokens.reshape(-1, tokens.shape[-1])
         length = rows.shape[1]
@@ -161,7 +168,7 @@ class LanguageModel(eqx.Module):
             query, key, value = self._heads(layer, x, turn)
             return self._after(layer, x, attend(query, key, value, visible))
 
-        x, routed = jax.lax.scan(through, lookup(self.embedding, rows), self.layers)
+        x, routed = jax.lax.scan(through, lookup(self.embedding, rows), self.layers, unroll=self.depth <= SHALLOW)
         shaped = rms_normed(x, self.norm, self.epsilon).reshape(*tokens.shape, -1)
         return shaped, None if routed is None else routed.reshape(self.depth, *tokens.shape, -1)
 
@@ -179,6 +186,11 @@ class LanguageModel(eqx.Module):
         Token by token or all at once, the logits are those of one call on the whole sequence. What goes beyond the
         capacity overwrites the last slots.
         """
+        cache, features = self.continued(cache, tokens)
+        return cache, self.logits(features)
+
+    def continued(self, cache: Cache, tokens: Int[Array, "n t"]) -> tuple[Cache, Float[Array, "n t width"]]:
+        """Return what `extend` does, but for features in place of logits."""
         t, start = tokens.shape[1], cache.length
         real = jax.lax.dynamic_update_slice(cache.real, tokens >= 0, (0, start))
         slots = start + jnp.arange(t)
@@ -195,12 +207,15 @@ class LanguageModel(eqx.Module):
             return (x, keys, values), None
 
         carry = (lookup(self.embedding, tokens), cache.keys, cache.values)
-        (x, keys, values), _ = jax.lax.scan(through, carry, (self.layers, jnp.arange(self.depth)))
-        return Cache(keys, values, real, start + t), self.logits(rms_normed(x, self.norm, self.epsilon))
+        (x, keys, values), _ = jax.lax.scan(
+            through, carry, (self.layers, jnp.arange(self.depth)), unroll=self.depth <= SHALLOW
+        )
+        return Cache(keys, values, real, start + t), rms_normed(x, self.norm, self.epsilon)
 
     def _heads(self, layer: Layer, x: Array, turn: tuple[Array, Array] | None) -> tuple[Array, Array, Array]:
         """Return queries, keys and values of all heads, the first two rotated where positions turn them."""
-        made = rms_normed(x, layer.before_attention, self.epsilon) @ layer.qkv
+        made = rms_normed(x, layer.before_attention, self.epsilon)
+        made = product(made, layer.qkv)
         made = made if layer.qkv_bias is None else made + layer.qkv_bias
         made = made.reshape(*x.shape[:-1], -1, self.head_width)
         cuts = (self.heads, self.heads + self.kv_heads)
@@ -209,7 +224,7 @@ class LanguageModel(eqx.Module):
 
     def _after(self, layer: Layer, x: Array, attended: Array) -> tuple[Array, Any]:
         """Return x after both halves of a layer, given what its heads attended to, and what the router said."""
-        x = x + attended @ layer.out
+        x = x + product(attended, layer.out)
         made, routed = layer.feedforward(rms_normed(x, layer.before_feedforward, self.epsilon))
         return x + made, routed
 
