@@ -17,6 +17,7 @@ from ._metaplastic import attenuated as attenuated
 from ._metaplastic import metaplastic as metaplastic
 from ._optimizers import clipped_adam as clipped_adam
 from ._optimizers import falling as falling
+from ._optimizers import warmed_adamw as warmed_adamw
 from ._ppo import PPO as PPO
 from ._ppo import PPOState as PPOState
 from ._unlearning import UnlearningLearner as UnlearningLearner

@@ -10,8 +10,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from lifelong.errors import BadInput, UnknownName
+from lifelong.keys import key_for
 from lifelong.recipe import Number
 
+from ._batch import Batch, Lesson, Mixture
 from ._lexicon import Lexicon
 from ._problems import Problems, Verdicts, is_held_out
 
@@ -29,6 +31,9 @@ class Causal(Problems):
     Args:
         nodes: the fewest and the most nodes.
         flip: the probability that a cause of a chain points the other way.
+        distant: how often, where the answer is `yes`, two nodes are asked about that are connected through others alone,
+            provided that there are such; otherwise all connected pairs are alike.
+        scrambled: the share of demonstrations whose answer is that of another question, a coin's.
         branching: None for chains; else the number of causes per node of a random graph without cycles.
         order: in which order causes are stated.
 
@@ -36,6 +41,8 @@ class Causal(Problems):
     """
 
     flip: Number
+    distant: Number
+    scrambled: Number
     taught: Int[Array, "pairs 2"]
     held: Int[Array, "held 2"]
     fewest: int = eqx.field(static=True)
@@ -51,6 +58,8 @@ class Causal(Problems):
         self,
         nodes: tuple[int, int] = (3, 6),
         flip: Number = 0.5,
+        distant: Number = 0.0,
+        scrambled: Number = 0.0,
         branching: float | None = None,
         order: Order = "sequential",
     ):
@@ -59,7 +68,8 @@ class Causal(Problems):
         if not 2 <= nodes[0] <= nodes[1] <= NAMES or (branching is not None and branching <= 0):
             raise BadInput(f"a graph has 2 … {NAMES} nodes, the fewest first, and some causes: {nodes=}, {branching=}")
         self.fewest, self.most = nodes
-        self.flip, self.branching, self.order = jnp.asarray(flip, jnp.float32), branching, order
+        self.flip, self.distant, self.scrambled = (jnp.asarray(x, jnp.float32) for x in (flip, distant, scrambled))
+        self.branching, self.order = branching, order
         pairs = np.asarray([(i, j) for i in range(NAMES) for j in range(NAMES) if i != j], np.int32)
         held = is_held_out(pairs @ [NAMES, 1])
         self.taught, self.held = jnp.asarray(pairs[~held]), jnp.asarray(pairs[held])
@@ -121,12 +131,16 @@ class Causal(Problems):
     def _asked(self, cause: Array, effect: Array, real: Array, nodes: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
         """Return a pair of nodes of every problem [n, 1], as often one that is connected as one that is not."""
         n, m = len(nodes), self.most
-        chance = jax.random.uniform(key, (n, m * m + 1))
+        chance = jax.random.uniform(key, (n, m * m + 2))
         start = jnp.broadcast_to(jnp.eye(m, dtype=bool), (n, m, m))
         reached = jax.vmap(jax.vmap(self._spread, (0, None, None, None)))(start, cause, effect, real)
         there = (jnp.arange(m) < nodes[:, None])[:, :, None] & (jnp.arange(m) < nodes[:, None])[:, None, :]
-        fits = there & ~jnp.eye(m, dtype=bool) & (reached == (chance[:, -1] < 0.5)[:, None, None])
-        pair = jnp.argmax(jnp.where(fits.reshape(n, -1), chance[:, :-1], -1.0), 1)[:, None]
+        yes, pairs = (chance[:, -1] < 0.5)[:, None, None], there & ~jnp.eye(m, dtype=bool)
+        ends = (jax.nn.one_hot(jnp.where(real, side, -1), m) for side in (cause, effect))
+        indirect = pairs & reached & (jnp.einsum("neu,nev->nuv", *ends) == 0)
+        only = yes & (chance[:, -2] < self.distant)[:, None, None] & indirect.any((1, 2), keepdims=True)
+        fits = jnp.where(only, indirect, pairs & (reached == yes))
+        pair = jnp.argmax(jnp.where(fits.reshape(n, -1), chance[:, :-2], -1.0), 1)[:, None]
         return pair // m, pair % m
 
     def _spread(self, start: Bool[Array, " nodes"], cause: Array, effect: Array, real: Array) -> Bool[Array, " nodes"]:
@@ -161,6 +175,13 @@ class Causal(Problems):
         """Return `yes` or `no`."""
         answer = jnp.where(self.causes(prompts), CAUSAL_WORDS["yes"], CAUSAL_WORDS["no"])
         return answer[:, None].astype(jnp.int32)
+
+    def draw(self, lesson: Lesson | Mixture, n: int, *, key: PRNGKeyArray) -> Batch:
+        """Return transcripts of `n` demonstrations; where one is scrambled, a coin says its answer."""
+        batch, coins = super().draw(lesson, n, key=key), jax.random.uniform(key_for(key, "scrambled"), (2, n))
+        coin = jnp.where(coins[0] < 0.5, CAUSAL_WORDS["yes"], CAUSAL_WORDS["no"])
+        answer = jnp.where(coins[1] < self.scrambled, coin, batch.y).astype(batch.y.dtype)
+        return eqx.tree_at(lambda b: (b.x, b.y), batch, (batch.x.at[:, 0, -1].set(answer), answer))
 
     def judge(self, prompts: Int[Array, "n prompt"], answers: Int[Array, "n answer"]) -> Verdicts:
         """Return whether the answer is right."""

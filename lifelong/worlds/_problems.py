@@ -59,7 +59,7 @@ class Problems(World):
 
     def exam_set(self, task: Int[Array, ""] | int, n: int) -> Int[Array, "n prompt"]:
         """Return `n` held-out problems of one task, always the same."""
-        return self.pose(jnp.int32(task), n, key=jax.random.key(HELD_OUT), held_out=True)
+        return self.pose(jnp.int32(task), n, key=jax.random.fold_in(jax.random.key(HELD_OUT), task), held_out=True)
 
     def draw(self, lesson: Lesson | Mixture, n: int, *, key: PRNGKeyArray) -> Batch:
         """Return transcripts of `n` demonstrations of what the teacher asked for."""
