@@ -58,7 +58,7 @@ def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
     )
     every = steps // settings.exams
     life = live(learner, world, AllAtOnce(world.tasks), steps=every * settings.exams, every=every, **options)
-    carried = sit_afterwards(life, learner, world, Elsewhere(*PLACES.values()))
+    carried = sit_afterwards(life, learner, world, Elsewhere([*PLACES.values()]))
     return life.to_xarray().merge(carried).assign_coords(place=list(PLACES))
 
 
