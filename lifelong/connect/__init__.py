@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._chat import ChatModel as ChatModel
+    from ._checkpoints import load_language_model as load_language_model
+    from ._checkpoints import save_language_model as save_language_model
     from ._estimator import ContinualClassifier as ContinualClassifier
     from ._export import export as export
     from ._gymnasium import TeachGymnasium as TeachGymnasium
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_chat": ("ChatModel",),
+    "_checkpoints": ("load_language_model", "save_language_model"),
     "_estimator": ("ContinualClassifier",),
     "_export": ("export",),
     "_gymnasium": ("TeachGymnasium",),
