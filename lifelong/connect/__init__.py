@@ -1,4 +1,4 @@
-"""Doors to other ecosystems: scikit-learn, Gymnasium, chat models, exports. Names are loaded when first used."""
+"""Doors to other ecosystems: scikit-learn, Gymnasium, chat models, checkpoints of language models, exports. Names are loaded when first used."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._gymnasium import TeachGymnasium as TeachGymnasium
     from ._names import memories as memories
     from ._report import Report as Report
+    from ._tokenizer import Tokenizer as Tokenizer
 
 _HOMES = {
     "_chat": ("ChatModel",),
@@ -21,6 +22,7 @@ _HOMES = {
     "_gymnasium": ("TeachGymnasium",),
     "_names": ("memories",),
     "_report": ("Report",),
+    "_tokenizer": ("Tokenizer",),
 }
 
 

@@ -106,32 +106,31 @@ def _tensors_of_layer(model: LanguageModel, layer: Layer) -> dict[str, Array]:
 
 def from_tensors(like: LanguageModel, tensors: Mapping[str, np.ndarray]) -> LanguageModel:
     """Return a model of the shapes of `like` with the weights of these names."""
-    layers = [_layer(tensors, f"model.layers.{number}.", like.layers.qkv_bias is not None) for number in range(like.depth)]
-    weights = (
-        tensors["model.embed_tokens.weight"],
-        jax.tree.map(lambda *leaves: np.stack(leaves), *layers),
-        tensors["model.norm.weight"],
-        None if like.head is None else tensors["lm_head.weight"].T,
+
+    def stacked(name: str) -> Array:
+        return _float32(np.stack([tensors[f"model.layers.{number}.{name}"] for number in range(like.depth)]))
+
+    def joined(kind: str) -> Array:
+        return jnp.concatenate([stacked(f"self_attn.{name}_proj.{kind}") for name in "qkv"], axis=1)
+
+    gate, up, down = (jnp.swapaxes(stacked(f"mlp.{name}_proj.weight"), 1, 2) for name in ("gate", "up", "down"))
+    layers = Layer(
+        before_attention=stacked("input_layernorm.weight"),
+        qkv=jnp.swapaxes(joined("weight"), 1, 2),
+        qkv_bias=None if like.layers.qkv_bias is None else joined("bias"),
+        out=jnp.swapaxes(stacked("self_attn.o_proj.weight"), 1, 2),
+        before_feedforward=stacked("post_attention_layernorm.weight"),
+        feedforward=SwiGLU(gate, up, down),
     )
-    weights = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), weights)
+    head = None if like.head is None else _float32(tensors["lm_head.weight"]).T
+    weights = _float32(tensors["model.embed_tokens.weight"]), layers, _float32(tensors["model.norm.weight"]), head
     return eqx.tree_at(
         lambda m: (m.embedding, m.layers, m.norm, m.head), like, weights, is_leaf=lambda node: node is None
     )
 
 
-def _layer(tensors: Mapping[str, np.ndarray], place: str, bias: bool) -> Layer:
-    def joined(kind: str) -> np.ndarray:
-        return np.concatenate([tensors[f"{place}self_attn.{name}_proj.{kind}"] for name in "qkv"])
-
-    gate, up, down = (tensors[f"{place}mlp.{name}_proj.weight"].T for name in ("gate", "up", "down"))
-    return Layer(
-        before_attention=tensors[f"{place}input_layernorm.weight"],
-        qkv=joined("weight").T,
-        qkv_bias=joined("bias") if bias else None,
-        out=tensors[f"{place}self_attn.o_proj.weight"].T,
-        before_feedforward=tensors[f"{place}post_attention_layernorm.weight"],
-        feedforward=SwiGLU(gate, up, down),
-    )
+def _float32(value: np.ndarray) -> Array:
+    return jnp.asarray(value, jnp.float32)
 
 
 def _described(model: LanguageModel) -> dict[str, Any]:
