@@ -1,4 +1,4 @@
-"""Doors to other ecosystems: scikit-learn, Gymnasium, chat models, checkpoints of language models, exports. Names are loaded when first used."""
+"""Doors to other ecosystems: scikit-learn, Gymnasium, chat models, language models, exports. Names load when first used."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
