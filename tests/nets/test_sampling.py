@@ -196,7 +196,7 @@ def test_the_best_of_several_and_the_first_of_equals():
 def test_the_majority_is_what_counting_finds():
     random = np.random.default_rng(0)
     answers = random.integers(-1, 4, (200, 7))
-    chosen, share = majority(jnp.asarray(answers))
+    chosen, share = jax.jit(majority)(jnp.asarray(answers))
     for row, winner, part in zip(answers, chosen, share, strict=True):
         given = row[row >= 0]
         votes = [int((given == value).sum()) for value in given]
