@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ class Verifier:
             return answer.strip() == problem["answer"]
 
     `problem` is the line of the file of problems as a dictionary, `answer` text. It returns a truth value, or a number from 0
-    to 1. A call that raises, returns something else, takes too long or ends the process counts as 0 and is counted.
+    to 1. A call that raises, returns something else, takes too long or ends the process counts as 0 and is counted. Calls from
+    several threads wait for each other.
 
     Args:
         place: file and function, `my.py:check`.
@@ -46,18 +48,20 @@ class Verifier:
         self.calls = self.raised = self.late = self.died = 0
         self.first_error = ""
         self._process: subprocess.Popen | None = None
+        self._one_at_a_time = threading.Lock()
         self._start()
 
     def __call__(self, problem: Mapping[str, Any], answer: str) -> float:
         """Return what an answer is worth, 0 where the call goes wrong."""
-        self.calls += 1
-        if self._process is None:
-            self._start()
-        reply = self._asked(json.dumps([dict(problem), answer]))
-        if "value" in reply:
-            return min(max(reply["value"], 0.0), 1.0)
-        self.first_error = self.first_error or reply["error"]
-        return 0.0
+        with self._one_at_a_time:
+            self.calls += 1
+            if self._process is None:
+                self._start()
+            reply = self._asked(json.dumps([dict(problem), answer]))
+            if "value" in reply:
+                return min(max(reply["value"], 0.0), 1.0)
+            self.first_error = self.first_error or reply["error"]
+            return 0.0
 
     def _asked(self, line: str) -> dict[str, Any]:
         """Return the worker's reply; where there is none in time, its process is ended."""

@@ -23,7 +23,6 @@ class Lexicon:
     words: tuple[str, ...]
 
     def __post_init__(self):
-        object.__setattr__(self, "words", tuple(self.words))
         if odd := [word for word in self.words if not word or word.split() != [word]]:
             raise BadInput(f"a word is not empty and holds no space, and one of them is {odd[0]!r}")
         if len(self.numbers) < len(self.words):

@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import equinox as eqx
 import jax
@@ -94,6 +95,12 @@ def test_a_verifier_may_raise_hang_and_die_and_all_is_counted(verifier):
     assert np.subtract(after, before).tolist() == [8, 2, 1, 1]
     assert "2 raised or returned no number, 1 took longer than 0.3 s, 1 ended the process" in verifier.account
     assert verifier.account.endswith("the first: ZeroDivisionError: by nought, line 12")
+
+
+def test_calls_from_several_threads_get_their_own_verdicts(verifier):
+    with ThreadPoolExecutor(4) as pool:
+        worth = list(pool.map(lambda i: verifier({"answer": str(i % 7)}, str(i % 3 + 6)), range(60)))
+    assert worth == [float(i % 7 == i % 3 + 6) for i in range(60)]
 
 
 @pytest.mark.parametrize(

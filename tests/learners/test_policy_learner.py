@@ -10,6 +10,7 @@ import optax
 import pytest
 from jaxtyping import Array, Float
 
+from lifelong import nets
 from lifelong.errors import BadInput, Mismatch
 from lifelong.exams import Solved
 from lifelong.feedback import DPO, GRPO, OREAL, RLOO, SequencePPO
@@ -157,6 +158,16 @@ def test_every_seed_inherits_its_own_model_and_strangers_none(school):
     assert Trained(models)(key=jax.random.key(3)) is models
     with pytest.raises(BadInput, match=r"4 seeds, and the arrays of the models have leading axes of \[3\]"):
         Inherited(models, seeds=4)
+
+
+def test_language_models_write_and_learn():
+    """The default writer: a transformer, its cache and stop words, in a whole life."""
+    if not hasattr(nets, "sample"):
+        pytest.skip("transformers are not here yet")
+    net = Recipe(nets.LanguageModel, vocabulary=len(WORDS), width=16, layers=1, heads=2, kv_heads=1, hidden=16)
+    one = PolicyLearner(net, GRPO(divergence=0.0), Recipe(optax.adam, learning_rate=0.02), prompts=6, samples=8)
+    life = live(one, Circle(), Only(0), Solved(questions=3), steps=60, seeds=2, progress=lambda _: None)
+    assert life.exams["solved"][:, -1].mean() > 0.8 and life.records["length"].max() <= 2
 
 
 class Odd(Circle):
