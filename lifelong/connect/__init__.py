@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from ._export import export as export
     from ._gymnasium import TeachGymnasium as TeachGymnasium
     from ._names import memories as memories
+    from ._problem_file import ProblemFile as ProblemFile
+    from ._problem_file import read_problems as read_problems
     from ._report import Report as Report
     from ._tokenizer import Tokenizer as Tokenizer
+    from ._verifier import Verifier as Verifier
 
 _HOMES = {
     "_chat": ("ChatModel",),
@@ -21,8 +24,10 @@ _HOMES = {
     "_export": ("export",),
     "_gymnasium": ("TeachGymnasium",),
     "_names": ("memories",),
+    "_problem_file": ("ProblemFile", "read_problems"),
     "_report": ("Report",),
     "_tokenizer": ("Tokenizer",),
+    "_verifier": ("Verifier",),
 }
 
 

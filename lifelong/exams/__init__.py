@@ -56,6 +56,7 @@ from ._requests import relapse as relapse
 from ._requests import retained_accuracy as retained_accuracy
 from ._requests import spill as spill
 from ._returns import Returns as Returns
+from ._solved import Solved as Solved
 from ._statistics import Effect as Effect
 from ._statistics import Interval as Interval
 from ._statistics import benjamini_hochberg as benjamini_hochberg

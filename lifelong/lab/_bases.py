@@ -4,17 +4,17 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt32
+from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from lifelong.errors import BadFile
 from lifelong.exams import Exam
-from lifelong.keys import key_for
-from lifelong.learners import GradientLearner
+from lifelong.learners import GradientLearner, Inherited
 from lifelong.life import Progress, Result, fingerprint, live, silent
 from lifelong.life._checkpoint import read_tensors, write_tensors
 from lifelong.teachers import Teacher
@@ -29,31 +29,11 @@ _training = threading.Lock()
 """Arms that are lived side by side ask for the same bases: the second waits for what the first has trained."""
 
 
-class Bases(eqx.Module):
-    """Trained models, one for each seed; a gradient learner that has them for its `model` gets in each lane that of its seed.
+class Bases(NamedTuple):
+    """Models trained beforehand: `model` gives each lane that of its seed; `seconds` is how long training took, whenever."""
 
-    A lane is known by the key with which its learner is born, so lives must have the `key` that the bases were trained with;
-    in other lanes the model is NaN, and the life diverges at once.
-
-    Args:
-        models: the models, stacked along an axis of seeds.
-        keys: the data of the key with which each seed's learner asks for its model.
-        seconds: how long training took, whenever that was.
-    """
-
-    models: PyTree
-    keys: UInt32[Array, "seeds words"]
-    seconds: Float[Array, ""]
-
-    def __call__(self, *, key: PRNGKeyArray) -> PyTree:
-        """Return the model that belongs to the lane of this key."""
-        found = (self.keys == jax.random.key_data(key)).all(-1)
-
-        def pick(leaf: Array) -> Array:
-            one = leaf[found.argmax()]
-            return jnp.where(found.any(), one, jnp.nan) if eqx.is_inexact_array(leaf) else one
-
-        return jax.tree.map(lambda leaf: pick(leaf) if eqx.is_array(leaf) else leaf, self.models)
+    model: Inherited
+    seconds: float
 
 
 class Unexamined(Exam):
@@ -106,21 +86,11 @@ def bases(
             _keep(folder, life.state.learner.model, missing, time.perf_counter() - start)
     kept = [_kept(_file(folder, seed), like) for seed in seeds]
     models = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(model for model, _ in kept))
-    return Bases(models, _born(root, jnp.asarray(seeds, jnp.uint32)), jnp.float32(sum(seconds for _, seconds in kept)))
+    return Bases(Inherited(models, seeds, root), sum(seconds for _, seconds in kept))
 
 
 def _file(folder: Path, seed: int) -> Path:
     return folder / f"{seed}.safetensors"
-
-
-@jax.jit
-def _born(root: PRNGKeyArray, seeds: UInt32[Array, " seeds"]) -> UInt32[Array, "seeds words"]:
-    """Return the data of the keys with which `live` and `GradientLearner.init` ask for the models of these seeds."""
-
-    def one(seed: Array) -> Array:
-        return jax.random.key_data(jax.random.split(key_for(jax.random.fold_in(root, seed), "learner"))[0])
-
-    return jax.vmap(one)(seeds)
 
 
 def _keep(folder: Path, models: PyTree, seeds: Sequence[int], seconds: float) -> None:

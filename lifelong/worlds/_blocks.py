@@ -1,6 +1,6 @@
 """Four blocks to stack: planning problems with several right answers, all of them known."""
 
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import product
 
 import equinox as eqx
@@ -108,6 +108,7 @@ class Blocks(Listed):
     outputs: int = eqx.field(static=True)
     prompt_length: int = eqx.field(static=True)
     answer_length: int = eqx.field(static=True)
+    lexicon: Lexicon = eqx.field(static=True, default=BLOCK_WORDS)
 
     def __init__(self, moves: int = 4, least: int = 4):
         if not 1 <= moves <= LONGEST:
@@ -117,11 +118,6 @@ class Blocks(Listed):
         held = hashed(goal) % 5 == 0
         self.tasks, self.outputs, self.prompt_length, self.answer_length = 1, len(BLOCK_WORDS), 10, moves
         self.codes, self.first, self.count = listed(start * len(counts[0]) + goal, np.zeros(len(start), int), held, 1)
-
-    @cached_property
-    def lexicon(self) -> Lexicon:
-        """The words of blocks."""
-        return BLOCK_WORDS
 
     def read(self, code: Int[Array, " n"]) -> Int[Array, "n prompt"]:
         """Return the problems that codes stand for."""

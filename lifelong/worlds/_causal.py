@@ -1,6 +1,5 @@
 """Does this cause that? Questions about chains and small graphs of causes."""
 
-from functools import cached_property
 from typing import Literal
 
 import equinox as eqx
@@ -53,6 +52,7 @@ class Causal(Problems):
     prompt_length: int = eqx.field(static=True)
     outputs: int = eqx.field(static=True, default=len(CAUSAL_WORDS))
     answer_length: int = eqx.field(static=True, default=1)
+    lexicon: Lexicon = eqx.field(static=True, default=CAUSAL_WORDS)
 
     def __init__(
         self,
@@ -75,11 +75,6 @@ class Causal(Problems):
         self.taught, self.held = jnp.asarray(pairs[~held]), jnp.asarray(pairs[held])
         self.tasks = self.most - self.fewest + 1
         self.prompt_length = 3 * self._causes(self.most) + 4
-
-    @cached_property
-    def lexicon(self) -> Lexicon:
-        """The words of causes."""
-        return CAUSAL_WORDS
 
     def _causes(self, nodes: int) -> int:
         """Return how many causes a graph of so many nodes has."""

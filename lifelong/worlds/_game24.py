@@ -1,7 +1,7 @@
 """Three numbers and a target: a small game of 24, with all its solutions known."""
 
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import product
 
 import equinox as eqx
@@ -71,6 +71,7 @@ class Game24(Listed):
     outputs: int = eqx.field(static=True)
     prompt_length: int = eqx.field(static=True)
     answer_length: int = eqx.field(static=True)
+    lexicon: Lexicon = eqx.field(static=True, default=GAME_WORDS)
 
     def __init__(self, target: int | None = 24):
         if target is not None and not 1 <= target <= MOST:
@@ -80,11 +81,6 @@ class Game24(Listed):
         codes = np.concatenate(reached)
         self.tasks, self.outputs, self.prompt_length, self.answer_length = 1, len(GAME_WORDS), 6, 2
         self.codes, self.first, self.count = listed(codes, np.zeros(len(codes), int), is_held_out(codes), 1)
-
-    @cached_property
-    def lexicon(self) -> Lexicon:
-        """The words of the game."""
-        return GAME_WORDS
 
     def read(self, code: Int[Array, " n"]) -> Int[Array, "n prompt"]:
         """Return the problems that codes stand for."""

@@ -1,6 +1,5 @@
 """Small biographies: facts to know by heart, facts to read, and questions that need both."""
 
-from functools import cached_property
 from typing import Any
 
 import equinox as eqx
@@ -59,6 +58,7 @@ class KvBio(Problems):
     outputs: int = eqx.field(static=True, default=len(BIO_WORDS))
     prompt_length: int = eqx.field(static=True, default=12)
     answer_length: int = eqx.field(static=True, default=11)
+    lexicon: Lexicon = eqx.field(static=True, default=BIO_WORDS)
 
     def __init__(self, known: float = 1.0):
         self.taught = round(known * RELATIONS * ENTITIES)
@@ -70,11 +70,6 @@ class KvBio(Problems):
     def open(self, *, key: PRNGKeyArray) -> "KvBio":
         """Draw this lifetime's facts, and which of them are known."""
         return eqx.tree_at(lambda world: (world.maps, world.order), self, _drawn(key))
-
-    @cached_property
-    def lexicon(self) -> Lexicon:
-        """The words of biographies."""
-        return BIO_WORDS
 
     @property
     def known(self) -> Bool[Array, "relations entities"]:

@@ -1,6 +1,5 @@
 """Chains of operations: problems whose every step can be checked."""
 
-from functools import cached_property
 from typing import NamedTuple
 
 import equinox as eqx
@@ -64,6 +63,7 @@ class OpChain(Listed):
     answer_length: int = eqx.field(static=True)
     prompt_length: int = eqx.field(static=True)
     coarse: bool = eqx.field(static=True)
+    lexicon: Lexicon = eqx.field(static=True, default=CHAIN_WORDS)
 
     def __init__(
         self, holes: bool = False, coarse: bool = False, lengths: tuple[int, ...] = (2, 3, 4, 5), seed: int = 0
@@ -83,11 +83,6 @@ class OpChain(Listed):
         self.codes, self.first, self.count = listed(codes, kind, is_held_out(codes), self.tasks)
         self.hole, self.coarse, self.outputs = jnp.asarray(hole), coarse, len(CHAIN_WORDS)
         self.prompt_length, self.answer_length = STEPS + 3, STEPS + 1 + coarse
-
-    @cached_property
-    def lexicon(self) -> Lexicon:
-        """The words of chains."""
-        return CHAIN_WORDS
 
     def read(self, code: Int[Array, " n"]) -> Int[Array, "n prompt"]:
         """Return the problems that codes stand for."""

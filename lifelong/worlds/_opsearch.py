@@ -1,6 +1,5 @@
 """Find the operations that lead from one number to another: by trial, verdict and going back."""
 
-from functools import cached_property
 from itertools import combinations, permutations
 from typing import Literal
 
@@ -51,6 +50,7 @@ class OpSearch(Listed):
     outputs: int = eqx.field(static=True, default=len(SEARCH_WORDS))
     prompt_length: int = eqx.field(static=True, default=7)
     answer_length: int = eqx.field(static=True, default=39)
+    lexicon: Lexicon = eqx.field(static=True, default=SEARCH_WORDS)
 
     def __init__(self, style: Style = "search"):
         if style not in Style.__args__:  # pyright: ignore[reportAttributeAccessIssue]
@@ -62,11 +62,6 @@ class OpSearch(Listed):
         codes = np.arange(len(reach))[reach]
         held_out = np.isin(slots // 6, held)[reach]
         self.codes, self.first, self.count = listed(codes, np.zeros(len(codes), int), held_out, 1)
-
-    @cached_property
-    def lexicon(self) -> Lexicon:
-        """The words of searches."""
-        return SEARCH_WORDS
 
     def read(self, code: Int[Array, " n"]) -> Int[Array, "n prompt"]:
         """Return the problems that codes stand for."""

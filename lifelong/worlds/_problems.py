@@ -37,11 +37,8 @@ class Problems(World):
     outputs: eqx.AbstractVar[int]
     prompt_length: eqx.AbstractVar[int]
     answer_length: eqx.AbstractVar[int]
-
-    @property
-    def lexicon(self) -> Lexicon:
-        """The words of prompts and answers."""
-        raise NotImplementedError
+    lexicon: eqx.AbstractVar[Lexicon]
+    """The words of prompts and answers."""
 
     def pose(
         self, task: Int[Array, "*n"], n: int, *, key: PRNGKeyArray, held_out: bool = False

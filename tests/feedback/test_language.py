@@ -121,14 +121,14 @@ def test_bases_are_trained_once_and_every_lane_begins_with_its_own(tmp_path, lif
     files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
     again = trained([1, 0])
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == files and len(files) == 2
-    np.testing.assert_array_equal(first.models.net.embedding, again.models.net.embedding[::-1])
+    np.testing.assert_array_equal(first.model.models.net.embedding, again.model.models.net.embedding[::-1])
     assert float(first.seconds) == float(again.seconds) > 0
 
-    still = lived(learner(again, learning_rate=0.0), steps=1)
-    np.testing.assert_array_equal(still.state.learner.model.net.embedding, first.models.net.embedding)
+    still = lived(learner(again.model, learning_rate=0.0), steps=1)
+    np.testing.assert_array_equal(still.state.learner.model.net.embedding, first.model.models.net.embedding)
     whole = lived(learner(), steps=30)
-    np.testing.assert_allclose(whole.state.learner.model.net.embedding, first.models.net.embedding, atol=1e-4)
+    np.testing.assert_allclose(whole.state.learner.model.net.embedding, first.model.models.net.embedding, atol=1e-4)
     assert still.final.shape == (2,) and (still.final == whole.final).all()
 
-    stranger = lived(learner(again, learning_rate=0.0), steps=1, seeds=[0, 5])
+    stranger = lived(learner(again.model, learning_rate=0.0), steps=1, seeds=[0, 5])
     assert [result.name for result in stranger.results] == ["finished", "diverged"]
