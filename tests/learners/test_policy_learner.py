@@ -76,13 +76,13 @@ class Written(NamedTuple):
 
 
 def write(model, prompts, *, length, key, stop, sampler):
-    """Sample word by word; `sampler` is how much chance there is: 0 or 1."""
+    """Sample word by word, without a cache; a temperature of 0 leaves nothing to chance, one of 1 all."""
     tokens, over = prompts, jnp.zeros(len(prompts), bool)
     own, logs = [jnp.zeros_like(prompts, bool)], [jnp.zeros(prompts.shape)]
     for each in jax.random.split(key, length):
         said = model.read(tokens)
         log_p = jax.nn.log_softmax((said[0] if isinstance(said, tuple) else said)[:, -1])
-        word = jnp.argmax(log_p + sampler * jax.random.gumbel(each, log_p.shape), -1)
+        word = jnp.argmax(log_p + sampler.temperature * jax.random.gumbel(each, log_p.shape), -1)
         own.append(~over[:, None])
         logs.append(jnp.where(over, 0.0, jnp.take_along_axis(log_p, word[:, None], 1)[:, 0])[:, None])
         tokens = jnp.concatenate([tokens, jnp.where(over, -1, word)[:, None].astype(jnp.int32)], 1)
@@ -92,8 +92,8 @@ def write(model, prompts, *, length, key, stop, sampler):
 
 def learner(feedback, model=None, rate=0.1, **more):
     optimizer = Recipe(optax.adam, learning_rate=rate)
-    own = {"greedy": jnp.float32(0.0), "write": write, "prompts": 8, "samples": 8} | more
-    return PolicyLearner(model or Recipe(Table), feedback, optimizer, jnp.float32(1.0), **own)
+    own = {"write": write, "prompts": 8, "samples": 8} | more
+    return PolicyLearner(model or Recipe(Table), feedback, optimizer, **own)
 
 
 def lived(feedback, world=None, steps=40, seeds=2, sweep=None, **more):
