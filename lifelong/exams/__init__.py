@@ -18,6 +18,7 @@ from ._drift import ascended as ascended
 from ._drift import drift as drift
 from ._drift import log_distances as log_distances
 from ._drift import ridge_stage as ridge_stage
+from ._elsewhere import Elsewhere as Elsewhere
 from ._exam import Exam as Exam
 from ._exam import Several as Several
 from ._exam import several as several
@@ -55,6 +56,7 @@ from ._requests import relapse as relapse
 from ._requests import retained_accuracy as retained_accuracy
 from ._requests import spill as spill
 from ._returns import Returns as Returns
+from ._solved import Solved as Solved
 from ._statistics import Effect as Effect
 from ._statistics import Interval as Interval
 from ._statistics import benjamini_hochberg as benjamini_hochberg

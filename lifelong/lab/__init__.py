@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._bases import Bases as Bases
+    from ._bases import bases as bases
     from ._catalogue import Entry as Entry
     from ._catalogue import bibtex as bibtex
     from ._catalogue import catalogue as catalogue
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ._verdict import Verdict as Verdict
 
 _HOMES = {
+    "_bases": ("Bases", "bases"),
     "_catalogue": ("Entry", "bibtex", "catalogue", "entry", "select"),
     "_runner": ("Interrupted", "Run", "run", "stored"),
     "_store": ("Store",),

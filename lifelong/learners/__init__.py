@@ -17,7 +17,16 @@ from ._metaplastic import attenuated as attenuated
 from ._metaplastic import metaplastic as metaplastic
 from ._optimizers import clipped_adam as clipped_adam
 from ._optimizers import falling as falling
+from ._optimizers import warmed_adamw as warmed_adamw
+from ._policy_learner import Judged as Judged
+from ._policy_learner import PolicyLearner as PolicyLearner
+from ._policy_learner import PolicyState as PolicyState
+from ._policy_learner import as_sampled as as_sampled
+from ._policy_learner import right_and_wrong as right_and_wrong
+from ._policy_learner import with_values as with_values
 from ._ppo import PPO as PPO
 from ._ppo import PPOState as PPOState
+from ._trained import Inherited as Inherited
+from ._trained import Trained as Trained
 from ._unlearning import UnlearningLearner as UnlearningLearner
 from ._unlearning import UnlearningState as UnlearningState

@@ -1,4 +1,4 @@
-"""How agents descend."""
+"""How agents and transformers descend."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,3 +29,33 @@ def falling(
     """
     done = jnp.minimum(count // hold * hold / over, 1.0)
     return start + (end - start) * done
+
+
+def warmed_adamw(
+    learning_rate: Number,
+    steps: int,
+    *,
+    warm_up: int = 50,
+    floor: float = 0.1,
+    clip: float = 1.0,
+    weight_decay: float = 0.01,
+) -> optax.GradientTransformation:
+    """Return AdamW with β = (0.9, 0.95), a clipped gradient, and a rate that rises, then falls by a cosine.
+
+    The rate is linear in the first `warm_up` steps (a quarter of all, if that is less) and ends at `floor` times its peak after
+    `steps`. Defaults are those of Brown et al. 2020 (appendix B), but for a weaker decay.
+
+    Args:
+        learning_rate: the rate at its peak; it can be swept, in `Recipe(warmed_adamw, learning_rate=…, steps=…)`.
+        steps: how many steps there will be; the rate stays where it is afterwards.
+        warm_up, floor: of the rate.
+        clip: the longest gradient.
+        weight_decay: of AdamW.
+    """
+    shape = optax.warmup_cosine_decay_schedule(0.0, 1.0, min(warm_up, steps // 4), steps, floor)
+
+    def rate(count: Int[Array, ""]) -> Float[Array, ""]:
+        return learning_rate * shape(count)
+
+    adamw = optax.adamw(rate, b1=0.9, b2=0.95, weight_decay=weight_decay)
+    return optax.chain(optax.clip_by_global_norm(clip), adamw)

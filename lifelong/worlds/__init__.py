@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ._batch import Mixture as Mixture
     from ._batch import Rows as Rows
     from ._batch import empty_batch as empty_batch
+    from ._blocks import Blocks as Blocks
+    from ._causal import Causal as Causal
     from ._classic_control import Acrobot as Acrobot
     from ._classic_control import CartPole as CartPole
     from ._classic_control import MountainCar as MountainCar
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from ._environment import Vectors as Vectors
     from ._episodes import Episode as Episode
     from ._episodes import Episodes as Episodes
+    from ._game24 import Game24 as Game24
+    from ._kvbio import KvBio as KvBio
+    from ._lexicon import Lexicon as Lexicon
+    from ._lexicon import padded as padded
     from ._maze import Maze as Maze
     from ._maze_levels import MazeLevel as MazeLevel
     from ._maze_levels import distances as distances
@@ -38,6 +44,9 @@ if TYPE_CHECKING:
     from ._maze_levels import random_maze as random_maze
     from ._maze_levels import shortest_path as shortest_path
     from ._omniglot import omniglot as omniglot
+    from ._opchain import ChainSteps as ChainSteps
+    from ._opchain import OpChain as OpChain
+    from ._opsearch import OpSearch as OpSearch
     from ._passes import Passes as Passes
     from ._patterns import Patterns as Patterns
     from ._patterns import dataset_entropy as dataset_entropy
@@ -45,6 +54,9 @@ if TYPE_CHECKING:
     from ._practice import PracticeLog as PracticeLog
     from ._practice import Vocabulary as Vocabulary
     from ._practice_reader import practice_log as practice_log
+    from ._problems import Problems as Problems
+    from ._problems import Verdicts as Verdicts
+    from ._problems import transcripts as transcripts
     from ._requests import read_requests as read_requests
     from ._sequences import Sequences as Sequences
     from ._sequences import buckets as buckets
@@ -77,6 +89,21 @@ if TYPE_CHECKING:
 _HOMES = {
     "_account": ("Account", "Fate"),
     "_batch": ("Batch", "Lesson", "Mixture", "Rows", "empty_batch"),
+    "_lexicon": ("Lexicon", "padded"),
+    "_blocks": ("Blocks",),
+    "_causal": ("Causal",),
+    "_game24": ("Game24",),
+    "_kvbio": ("KvBio",),
+    "_opchain": (
+        "ChainSteps",
+        "OpChain",
+    ),
+    "_opsearch": ("OpSearch",),
+    "_problems": (
+        "Problems",
+        "Verdicts",
+        "transcripts",
+    ),
     "_practice": ("UNGRADED", "PracticeLog", "Vocabulary"),
     "_practice_reader": ("practice_log",),
     "_sequences": ("Sequences", "buckets", "sequences"),
