@@ -1,5 +1,5 @@
 """The command line: `lifelong list`, `show`, `run`, `report`, `verify`, `ship`, `compare`, `export`, `cite`, `anchors`,
-`trace`, `assess`, `atlas`, `data`, `doctor`.
+`trace`, `assess`, `improve`, `atlas`, `data`, `doctor`.
 
 Every command is a dataclass; its fields are the options, and argparse reads them. Tyro, which does the same from the
 same dataclasses, was measured beside it on two cores: 0.13 s to import and 0.11 to 0.15 s to parse even one command,
@@ -32,6 +32,7 @@ COMMANDS = {
     "anchors": "_anchors.Anchors",
     "trace": "_tracing.Trace",
     "assess": "_assessing.Assess",
+    "improve": "_improving.Improve",
     "atlas": "_atlas.Atlas",
     "data": "_data.Data",
     "doctor": "_doctor.Doctor",

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from ._estimator import ContinualClassifier as ContinualClassifier
     from ._export import export as export
     from ._gymnasium import TeachGymnasium as TeachGymnasium
+    from ._improving import METHODS as METHODS
+    from ._improving import Improvement as Improvement
+    from ._improving import improve as improve
     from ._names import memories as memories
     from ._problem_file import ProblemFile as ProblemFile
     from ._problem_file import read_problems as read_problems
@@ -23,6 +26,7 @@ _HOMES = {
     "_estimator": ("ContinualClassifier",),
     "_export": ("export",),
     "_gymnasium": ("TeachGymnasium",),
+    "_improving": ("METHODS", "Improvement", "improve"),
     "_names": ("memories",),
     "_problem_file": ("ProblemFile", "read_problems"),
     "_report": ("Report",),

@@ -51,11 +51,16 @@ def save_language_model(model: LanguageModel, folder: str | Path, *, texts: Mapp
     """Write a model as a folder that `transformers` reads: as Qwen2 where it has biases, else as Llama.
 
     `texts` are further files by name, such as a tokenizer's. The folder appears whole or not at all.
-    Raises BadFile where there is something already, or nothing can be written; BadInput for a model with experts.
+    Raises BadFile where there is something already, or nothing can be written; BadInput for a model with experts, or
+    without positions.
     """
     folder = Path(folder)
     if isinstance(model.layers.feedforward, Experts):
         raise BadInput("models with experts cannot be saved as Qwen2 or Llama, which have none")
+    if model.theta is None:
+        raise BadInput(
+            "a model without positions cannot be saved as Qwen2 or Llama, which rotate theirs; give it a theta"
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadFile(f"there is something in '{folder}' already; it was left as it is: choose another folder")
     arrays = {name: np.ascontiguousarray(value) for name, value in tensors_of(model).items()}

@@ -27,15 +27,17 @@ SHOWN = 5
 class ProblemFile(Listed):
     """Problems from a file with one JSON object in every line: `{"id": "a1", "prompt": "2 + 3 =", "answer": "5"}`.
 
-    Words have spaces between them. A prompt is `BOS` and its words, an answer its words and `EOS`. Without a verifier an answer
-    is right that has the words of `answer`; with one, `answer` may be missing, and other fields are handed on to the verifier.
-    A tenth of the problems, by the hash of their ids, is held out, one at least. An `id` is the number of the line unless
-    given.
+    Words have spaces between them. A prompt is `BOS` and its words, an answer its words and `EOS`; with a tokenizer, a prompt
+    is what it makes of the text, and an answer its tokens and `end`. Without a verifier an answer is right that has the words
+    of `answer`; with one, `answer` may be missing, and other fields are handed on to the verifier. A tenth of the problems,
+    by the hash of their ids, is held out, one at least. An `id` is the number of the line unless given.
 
     Args:
         path: the file; UTF-8, with or without a byte order mark. Empty lines are skipped.
         verifier: file and function, `my.py:check`, or a `Verifier`; see there.
-        lexicon: the words, `BOS` and `EOS` among them; those of the file unless stated.
+        lexicon: the words, `BOS` and `EOS` among them; those of the file unless stated. Or a `Tokenizer`.
+        end: the token that ends an answer, `EOS` unless stated; a tokenizer needs one.
+        vocabulary: how many tokens a model has, if they are more than the words.
         answer_length: tokens of the longest answer, `EOS` included; as the file's longest answer unless stated.
         context: tokens that prompt and answer may have together.
 
@@ -47,7 +49,8 @@ class ProblemFile(Listed):
     answers: Int[Array, "problems answer"]
     lines: tuple[str, ...] = eqx.field(static=True)
     verifier: Verifier | None = eqx.field(static=True)
-    lexicon: Lexicon = eqx.field(static=True)
+    lexicon: Any = eqx.field(static=True)
+    end: int = eqx.field(static=True)
     outputs: int = eqx.field(static=True)
     prompt_length: int = eqx.field(static=True)
     answer_length: int = eqx.field(static=True)
@@ -58,24 +61,45 @@ class ProblemFile(Listed):
         path: str | os.PathLike[str],
         verifier: str | Verifier | None = None,
         *,
-        lexicon: Lexicon | None = None,
+        lexicon: Any = None,
+        end: int | None = None,
+        vocabulary: int | None = None,
         answer_length: int | None = None,
         context: int = 256,
     ):
         problems = read_problems(path, needs_answer=verifier is None)
         self.lexicon = lexicon or _words(problems)
-        prompts, answers = _numbered(problems, self.lexicon, Path(path))
-        self.answer_length = answer_length or max(map(len, answers))
+        self.end = self.lexicon["EOS"] if end is None else end
+        prompts, answers = _numbered(problems, self.lexicon, self.end, Path(path))
+        self.answer_length = answer_length or _longest(problems, answers, Path(path))
         _check_sizes(problems, prompts, answers, self.answer_length, context, Path(path))
         self.prompts = jnp.asarray(padded(prompts, left=True))
         self.answers = jnp.asarray(padded(answers, self.answer_length))
-        self.prompt_length, self.outputs = self.prompts.shape[1], len(self.lexicon)
+        self.prompt_length, self.outputs = self.prompts.shape[1], vocabulary or len(self.lexicon)
         self.lines = tuple(json.dumps(problem, sort_keys=True) for problem in problems)
         self.verifier = Verifier(verifier) if isinstance(verifier, str) else verifier
-        hashes = [crc32(str(problem["id"]).encode()) for problem in problems]
-        held = np.argsort(np.argsort(hashes, kind="stable")) < -(-len(problems) // 10)
-        rows = np.arange(len(problems))
-        self.codes, self.first, self.count = listed(rows, np.zeros(len(rows), int), held, 1)
+        self.codes, self.first, self.count = self._split(np.arange(len(problems)))
+
+    def _split(self, rows: Int[np.ndarray, " n"]) -> tuple[Array, Array, Array]:
+        """Return some problems as `listed` does, the tenth of the smallest hashes held out."""
+        hashes = [crc32(str(json.loads(self.lines[row])["id"]).encode()) for row in rows]
+        held = np.argsort(np.argsort(hashes, kind="stable")) < -(-len(rows) // 10)
+        return listed(rows, np.zeros(len(rows), int), held, 1)
+
+    def for_choosing(self) -> "ProblemFile":
+        """Return the problems that are not held out, a tenth of which is asked in exams and taught no longer.
+
+        To choose among models by them, so that what is held out here stays for telling how good the choice is.
+        """
+        taught = np.sort(np.asarray(self.codes[: int(self.count[0, 0])]))
+        if len(taught) < 2:
+            raise BadInput(f"{len(self.lines)} problems are too few to choose by; give ten at least")
+        return eqx.tree_at(lambda world: (world.codes, world.first, world.count), self, self._split(taught))
+
+    @property
+    def stop(self) -> tuple[int, ...]:
+        """What ends an answer."""
+        return (self.end,)
 
     def read(self, code: Int[Array, " n"]) -> Int[Array, "n prompt"]:
         """Return the problems in some lines."""
@@ -100,24 +124,24 @@ class ProblemFile(Listed):
             right = (answers == self.answers[row]).all(1)
             return Verdicts(right.astype(jnp.float32), right)
         shape = jax.ShapeDtypeStruct(row.shape, jnp.float32)
-        verify = partial(_verified, self.verifier, self.lines, self.lexicon)
+        verify = partial(_verified, self.verifier, self.lines, self.lexicon, self.end)
         reward = jax.pure_callback(verify, shape, row, answers, vmap_method="expand_dims")
         return Verdicts(reward, reward > 0.5)
 
 
-def _verified(verifier: Verifier, lines: tuple[str, ...], lexicon: Lexicon, row: Any, answers: Any) -> np.ndarray:
+def _verified(verifier: Verifier, lines: tuple[str, ...], lexicon: Any, end: int, row: Any, answers: Any) -> np.ndarray:
     """Return what a verifier says of answers to the problems in some lines, of whatever leading axes."""
     row, answers = np.asarray(row), np.asarray(answers)
     shape = np.broadcast_shapes(row.shape, answers.shape[:-1])
     rows = np.broadcast_to(row, shape).ravel()
     said = np.broadcast_to(answers, (*shape, answers.shape[-1])).reshape(len(rows), -1)
-    worth = [verifier(json.loads(lines[i]), _text(each, lexicon)) for i, each in zip(rows, said, strict=True)]
+    worth = [verifier(json.loads(lines[i]), _text(each, lexicon, end)) for i, each in zip(rows, said, strict=True)]
     return np.asarray(worth, np.float32).reshape(shape)
 
 
-def _text(answer: np.ndarray, lexicon: Lexicon) -> str:
-    """Return the words of an answer up to `EOS`."""
-    ends = np.flatnonzero(answer == lexicon["EOS"])
+def _text(answer: np.ndarray, lexicon: Any, end: int) -> str:
+    """Return the words of an answer up to its end."""
+    ends = np.flatnonzero(answer == end)
     return lexicon.decode(answer[: ends[0]] if len(ends) else answer)
 
 
@@ -186,17 +210,24 @@ def _words(problems: Sequence[dict[str, Any]]) -> Lexicon:
 
 
 def _numbered(
-    problems: Sequence[dict[str, Any]], lexicon: Lexicon, path: Path
+    problems: Sequence[dict[str, Any]], lexicon: Any, end: int, path: Path
 ) -> tuple[list[Int[np.ndarray, " t"]], list[Int[np.ndarray, " t"]]]:
     """Return prompts and answers in numbers; raise BadFile for a word that is not in the lexicon."""
     prompts, answers = [], []
     for problem in problems:
         try:
-            prompts.append(lexicon.encode(f"BOS {problem['prompt']}"))
-            answers.append(lexicon.encode(f"{problem.get('answer', '')} EOS"))
+            words = isinstance(lexicon, Lexicon)
+            prompts.append(lexicon.encode(f"BOS {problem['prompt']}") if words else lexicon.begun(problem["prompt"]))
+            answers.append(np.append(lexicon.encode(problem.get("answer", "")), end))
         except UnknownName as error:
             raise BadFile(f"'{path}', problem {problem['id']}: {error}") from error
     return prompts, answers
+
+
+def _longest(problems: Sequence[dict[str, Any]], answers: list, path: Path) -> int:
+    if not any("answer" in problem for problem in problems):
+        raise BadInput(f"no problem in '{path}' has an answer that tells how long one may be; give answer_length (--tokens)")
+    return max(map(len, answers))
 
 
 def _check_sizes(

@@ -8,6 +8,7 @@ from jaxtyping import Array, Int, Integer
 
 from lifelong.errors import BadFile, BadInput, MissingExtra, UnknownName
 from lifelong.life import write_atomically
+from lifelong.worlds import Lexicon
 
 try:
     import tokenizers
@@ -18,7 +19,7 @@ except ImportError as error:
 class Tokenizer:
     """Texts as numbers and back, as a tokenizer.json says, with the four verbs of `lifelong.worlds.Lexicon`.
 
-    Nothing is added to a text that it does not hold: no token for its beginning, no chat template.
+    Nothing is added to a text that it does not hold (but by `begun`), and no chat template is known.
 
     Args:
         inner: the tokenizer of the package `tokenizers`.
@@ -58,6 +59,18 @@ class Tokenizer:
         inner.train_from_iterator(texts, trainer)
         return cls(inner)
 
+    @classmethod
+    def of_words(cls, lexicon: Lexicon, begin: str = "BOS", end: str = "EOS") -> "Tokenizer":
+        """Return a tokenizer whose tokens are a lexicon's words, with the same numbers; `begun` texts get `begin` before them.
+
+        Raises UnknownName where the lexicon lacks one of the two.
+        """
+        inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(lexicon.numbers))
+        inner.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+        pairs = [(word, lexicon[word]) for word in (begin, end)]
+        inner.post_processor = tokenizers.processors.TemplateProcessing(single=f"{begin} $A", special_tokens=pairs)
+        return cls(inner)
+
     def __len__(self) -> int:
         return self.inner.get_vocab_size()
 
@@ -71,6 +84,10 @@ class Tokenizer:
     def encode(self, text: str) -> Int[np.ndarray, " t"]:
         """Return the numbers of a text."""
         return np.asarray(self.inner.encode(text, add_special_tokens=False).ids, np.int32)
+
+    def begun(self, text: str) -> Int[np.ndarray, " t"]:
+        """Return the numbers of a text that is to be continued, after what the tokenizer itself puts before it."""
+        return np.asarray(self.inner.encode(text).ids, np.int32)
 
     def decode(self, numbers: Iterable[int] | Integer[Array | np.ndarray, " t"]) -> str:
         """Return the text of numbers, special tokens included; blanks are left out. Raises BadInput for one that is none."""

@@ -12,6 +12,8 @@ from ._gradient import GradientLearner as GradientLearner
 from ._gradient import GradientState as GradientState
 from ._hebbian import HebbianLearner as HebbianLearner
 from ._hebbian import HebbianState as HebbianState
+from ._keeping_best import BestState as BestState
+from ._keeping_best import KeepingBest as KeepingBest
 from ._learner import Learner as Learner
 from ._metaplastic import attenuated as attenuated
 from ._metaplastic import metaplastic as metaplastic

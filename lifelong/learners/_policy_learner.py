@@ -149,9 +149,8 @@ class PolicyLearner(Learner):
             raise Mismatch(
                 f"the model has {words} words, and {name} has {here.outputs}; build it with vocabulary={here.outputs}"
             )
-        stop = (here.lexicon["EOS"],) if "EOS" in here.lexicon.words else ()
         trained = eqx.filter(model, eqx.is_inexact_array)
-        return PolicyState(model, model, self._optimizer().init(trained), here.answer_length, stop)
+        return PolicyState(model, model, self._optimizer().init(trained), here.answer_length, here.stop)
 
     def _optimizer(self) -> optax.GradientTransformation:
         return self.optimizer() if isinstance(self.optimizer, Recipe) else self.optimizer

@@ -40,6 +40,11 @@ class Problems(World):
     lexicon: eqx.AbstractVar[Lexicon]
     """The words of prompts and answers."""
 
+    @property
+    def stop(self) -> tuple[int, ...]:
+        """The words that end an answer."""
+        return (self.lexicon["EOS"],) if "EOS" in self.lexicon.words else ()
+
     def pose(
         self, task: Int[Array, "*n"], n: int, *, key: PRNGKeyArray, held_out: bool = False
     ) -> Int[Array, "n prompt"]:
