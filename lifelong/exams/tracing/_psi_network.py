@@ -27,6 +27,9 @@ NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 MASS = WEIGHTS / WEIGHTS.sum()
 """Points and masses of E f(x), x standard normal."""
 
+AVERAGE = (0.54, 0.0, 0.0, 0.0)
+"""Traits to start from, before they are read out: α = 1, so a tenth is forgotten in the median gap of τ = 0.1."""
+
 STILL = 1e-4
 """The variance that a trait may gain in a row where traits are said not to change."""
 
@@ -84,7 +87,7 @@ class Generative(eqx.Module):
     kind: Kind = eqx.field(static=True)
 
     def __init__(self, skills: int, d: int, kind: Kind, linked: bool, *, key: PRNGKeyArray):
-        self.start, self.spread = jnp.array([-1.0, 0.0, 0.0, 0.0]), jnp.zeros(TRAITS)
+        self.start, self.spread = jnp.array(AVERAGE), jnp.zeros(TRAITS)
         self.drift, self.noise = jnp.eye(TRAITS), jnp.full(TRAITS, -4.0, jnp.float32)
         self.first, self.kind, self.linked = jnp.zeros(2), kind, jnp.asarray(linked, jnp.float32)
         drawn = jax.random.normal(key, (skills + d, d)) / math.sqrt(d)
@@ -100,7 +103,11 @@ class Generative(eqx.Module):
         """Return the traits of the next row, given those of this one."""
         if self.kind != "changing":
             return Gaussian(s.mean, s.variance + STILL)
-        return Gaussian(s.mean @ self.drift.T, s.variance @ (self.drift**2).T + jax.nn.softplus(self.noise))
+        return Gaussian(self.drifted(s.mean), s.variance @ (self.drift**2).T + jax.nn.softplus(self.noise))
+
+    def drifted(self, s: Float[Array, "*shape traits"]) -> Float[Array, "*shape traits"]:
+        """Return what traits are expected to be in the next row, given those of this one."""
+        return s @ self.drift.T if self.kind == "changing" else s
 
     def before(self) -> tuple[Gaussian, Gaussian]:
         """Return traits and states (of any one skill) before the first row."""
@@ -119,13 +126,12 @@ class Inference(eqx.Module):
     bias: Float[Array, " traits2"]
 
     def __init__(self, skills: int, d: int, categories: int, *, key: PRNGKeyArray):
-        keys = jax.random.split(key, 5)
-        self.question = Table(skills, d, key=keys[0])
-        self.answer = jax.random.normal(keys[1], (3, d)) / math.sqrt(d)
-        self.layers = _layers((2 * d, 2 * d, d), keys[2])
-        self.category = _layers((d + 1, 64, categories), keys[3])
-        self.to_s = _layers((d + 1 + categories, 64, 2 * TRAITS), keys[4])
-        self.bias = jnp.array([-1.0, 0.0, 0.0, 0.0, *[-1.0] * TRAITS])
+        for_table, for_layers = jax.random.split(key)
+        self.question = Table(skills, d, key=for_table)
+        shapes = ((3, d), (2 * d, 2 * d), (2 * d, d), (d + 1, 64), (64, categories), (d + 1 + categories, 64))
+        drawn = _drawn((*shapes, (64, 2 * TRAITS)), for_layers)
+        self.answer, self.layers, self.category, self.to_s = drawn[0], drawn[1:3], drawn[3:5], drawn[5:]  # pyright: ignore
+        self.bias = jnp.array([*AVERAGE, *[-1.0] * TRAITS])
 
     def __call__(self, rows: Rows) -> Gaussian:
         """Return s with leading axes [length, pieces] for rows with time first; rows without a grade say nothing."""
@@ -141,10 +147,11 @@ class Inference(eqx.Module):
         return Gaussian(found[..., :TRAITS], jax.nn.softplus(found[..., TRAITS:]) + 1e-4)
 
 
-def _layers(sizes: tuple[int, int, int], key: PRNGKeyArray) -> tuple[Array, Array]:
-    pair = zip(sizes[:2], sizes[1:], jax.random.split(key), strict=True)
-    first, last = (jax.random.normal(k, (n, m)) / math.sqrt(n) for n, m, k in pair)
-    return first, last
+def _drawn(shapes: tuple[tuple[int, int], ...], key: PRNGKeyArray) -> tuple[Array, ...]:
+    """Return normal matrices, each scaled by its inputs, from one draw for all."""
+    sizes = np.cumsum([n * m for n, m in shapes])
+    flat = jnp.split(jax.random.normal(key, (int(sizes[-1]),)), sizes[:-1])
+    return tuple(part.reshape(shape) / math.sqrt(shape[0]) for part, shape in zip(flat, shapes, strict=True))
 
 
 def _through(layers: tuple[Array, Array], x: Array) -> Array:
@@ -186,7 +193,7 @@ class Psi(Network):
         rows = turned(rows)
         s, said = self.posterior(rows), rows.outcome >= 0
         deviate = jax.random.normal(key, s.mean.shape[1:])
-        p = self._followed(rows, Gaussian(s.mean + jnp.sqrt(s.variance) * deviate, s.variance), seen=True)
+        p = self._followed(rows, s.mean + jnp.sqrt(s.variance) * deviate, seen=True)
         p = jnp.clip(jnp.where(rows.outcome == 1, p, 1 - p), 1e-6, 1.0)
         lost = -jnp.log(p)
         if self.model.kind != "shared":
@@ -199,33 +206,32 @@ class Psi(Network):
     def logits(self, rows: Rows) -> Float[Array, "pieces length"]:
         """Return logits of E σ(z) at the skill asked for, predicted from the last graded row, open loop from then on."""
         by_time = turned(rows)
-        p = jnp.clip(self._followed(by_time, self.posterior(by_time), seen=False), 1e-6, 1 - 1e-6)
+        p = jnp.clip(self._followed(by_time, self.posterior(by_time).mean, seen=False), 1e-6, 1 - 1e-6)
         return (jnp.log(p) - jnp.log1p(-p)).T
 
-    def _followed(self, rows: Rows, s: Gaussian, seen: bool) -> Float[Array, "length pieces"]:
+    def _followed(
+        self, rows: Rows, s: Float[Array, "length pieces traits"], seen: bool
+    ) -> Float[Array, "length pieces"]:
         """Return P(right) of every row: states move on by equation 2, and by Bayes' rule where an answer is observed.
 
-        They move by the traits after the row, where it is `seen`, and otherwise by those that earlier rows predict.
+        They move by the traits `s` after the row, where it is `seen`, and otherwise by those that earlier rows predict.
         """
         graph, said = self.model.graph(), rows.outcome >= 0
         asks = jnp.zeros_like(said) if rows.asks is None else rows.asks
         start = self.model.before()
-        at_first = jnp.zeros((*said.shape[1:], 1))
-        skills = jnp.zeros((*said.shape[1:], len(graph)))
 
         def step(carry: tuple, now: tuple) -> tuple[tuple, Array]:
             s, z, time, begun = carry
             s_now, skill, outcome, when, said, asks = now
-            s_next = _where(begun, self.model.followed(s), s)
-            traits = read_out(_choose(said, s_now.mean, s_next.mean) if seen else s_next.mean)
-            z_next = _where(begun, moved(z, traits, graph, self._tau(when - time)), z)
+            s_next = _choose(begun, self.model.drifted(s), s)
+            tau = jnp.where(begun, self._tau(when - time), 0.0)
+            z_next = moved(z, read_out(_choose(said, s_now, s_next) if seen else s_next), graph, tau)
             p, z_seen = answered(z_next, skill, outcome)
-            kept = (_where(said, s_now, s_next), _where(said, z_seen, z_next), when, jnp.ones_like(begun))
+            kept = (_choose(said, s_now, s_next), _where(said, z_seen, z_next), when, jnp.ones_like(begun))
             return jax.tree.map(lambda new, old: _choose(asks, old, new), kept, carry), p
 
-        s0 = jax.tree.map(lambda one: one + at_first, start[0])
-        z0 = jax.tree.map(lambda one: one + skills, start[1])
-        begin = (s0, z0, rows.time[0], jnp.zeros_like(said[0]))
+        z0 = jax.tree.map(lambda one: jnp.broadcast_to(one, (len(said[0]), len(graph))), start[1])
+        begin = (jnp.broadcast_to(start[0].mean, s.shape[1:]), z0, rows.time[0], jnp.zeros_like(said[0]))
         return jax.lax.scan(step, begin, (s, rows.skill, rows.outcome, rows.time, said, asks))[1]
 
 
@@ -242,7 +248,7 @@ def answered(
     row has several skills each is moved as if it had been asked alone.
     """
     picks = jax.nn.one_hot(skill, z.mean.shape[-1], dtype=z.mean.dtype)
-    mean, variance = jnp.einsum("pk,psk->ps", z.mean, picks), jnp.einsum("pk,psk->ps", z.variance, picks)
+    mean, variance = ((one[:, None] * picks).sum(axis=-1) for one in z)
     points = mean[..., None] + jnp.sqrt(variance + 1e-6)[..., None] * NODES
     right = jax.nn.sigmoid(points)
     p = (right * MASS).sum(axis=-1)
@@ -250,7 +256,7 @@ def answered(
     weight = weight / jnp.maximum(weight.sum(axis=-1, keepdims=True), 1e-6)
     after = (weight * points).sum(axis=-1)
     spread = (weight * (points - after[..., None]) ** 2).sum(axis=-1)
-    gain, shrink = (jnp.einsum("ps,psk->pk", one, picks) for one in (after - mean, spread - variance))
+    gain, shrink = ((one[..., None] * picks).sum(axis=1) for one in (after - mean, spread - variance))
     seen = Gaussian(z.mean + gain, jnp.maximum(z.variance + shrink, 1e-6))
     return averaged(p[..., None], skill)[..., 0], seen
 

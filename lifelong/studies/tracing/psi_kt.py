@@ -210,19 +210,19 @@ study = Study(
     ),
     settings={
         "log": "lkt",
-        "seeds": 16,
+        "seeds": 8,
         "students": 100,
         "known": 10,
         "known_later": 40,
         "ahead": 10,
         "epochs": 100,
-        "patience": 15,
+        "patience": 30,
         "learning_rate": 0.01,
         "drawn": 200,
         "skills": 8,
         "attempts": 50,
     },
-    budgets={"smoke": {"seeds": 2, "epochs": 3, "drawn": 20}, "quick": {"seeds": 8, "epochs": 40}, "full": {}},
+    budgets={"smoke": {"seeds": 2, "epochs": 3, "drawn": 20}, "quick": {"epochs": 40}, "full": {}},
     simplified="One log (statistics cloze practice) for three; embeddings of 8 numbers and five categories for 16 and "
     "ten; at most 100 epochs, stopped by a tenth of the students. Edges, categories and states are integrated out instead of "
     "sampled, states by moments and not by an LSTM, and the evidence bound has no weights. The recurrent network stops by "
