@@ -12,12 +12,14 @@ task. Tracers see less of exams, passed or not, but also when each lesson was an
 
 Claim: DAS3H (counts in time windows) has a lower Brier score than the baseline, by 0.01 at least, on average over lifetimes.
 Other tracers are reported beside it, without weight. All of them look at the task's own past alone, so nobody
-sees answers of the same sitting.
+sees answers of the same sitting. results/forgetting.json keeps the last run.
 """
 
 import argparse
 import json
+from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import optax
@@ -32,6 +34,7 @@ from lifelong.recipe import Recipe
 from lifelong.teachers import OneByOne
 from lifelong.worlds import PracticeLog, Split, dataset
 
+RESULTS = Path(__file__).resolve().parent / "results" / "forgetting.json"
 TASKS, LESSONS, ROUNDS, PASS = 5, 12, 6, 0.8
 PRIMARY, LEAST = "das3h", 0.01
 TRACERS = (PRIMARY, "rates", "bkt", "bkt-forgetting", "pfa", "half-life")
@@ -42,7 +45,11 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=24, help="lifetimes (24 unless given)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    found = measure(lived(options.seeds))
+    found = measure(lived(options.seeds)) | {
+        "seeds": options.seeds,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     if options.json:
         print(json.dumps(found, indent=1))
         return 0

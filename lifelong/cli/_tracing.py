@@ -181,9 +181,10 @@ def _show(found: "Found", out: Path, seconds: float) -> None:
     for one in found.examined.values():
         for doubt in one.doubts:
             print(f"{one.name}: {doubt}")
-    print(
-        f"likeliest on held-out students: {found.best}; {len(found.edges)} pairs of skills stand out as prerequisites"
+    whose = (
+        "held-out students" if len(found.log.students) > 1 else "the rows it was fitted to, for there is one student"
     )
+    print(f"likeliest on {whose}: {found.best}; {len(found.edges)} pairs of skills stand out as prerequisites")
     print(f"report: {out} ({seconds:.0f} s)")
 
 

@@ -28,9 +28,11 @@ class PSIKT(Deep):
     "constant" (H = 1, R → 0) or "shared" (all students alike); `graph` and `timed` turn the graph and the gaps off.
 
     Unlike the authors' code this maximises the evidence bound of every row given what was inferred from those before it,
-    variances included, without weights; edges, categories and states are
-    integrated out instead of sampled, as they enter linearly or are Gaussian; a student's category comes from the mean of
-    the rows so far, since one of the whole history would look ahead. The unit of time makes the median τ 0.1.
+    without weights. Only traits are inferred by a network: states given traits, edges and categories are integrated out
+    (states by moments: Ornstein-Uhlenbeck steps and Bayes' rule, row by row), so what is known of one skill says something
+    of another through traits and graph alone. With a network that states the states as well, as the authors have it, traits
+    were not found again in students drawn from the model. A student's category comes from the rows so far, since one of the
+    whole history would look ahead. The unit of time makes the median τ 0.1.
 
     Raises BadInput for other traits, or no category.
     """
@@ -93,4 +95,4 @@ class PSIKT(Deep):
 @jax.jit
 def _traits(network: Psi, rows: Rows) -> Traits:
     by_time = turned(rows)
-    return read_out(network.posterior(by_time)[0].mean)
+    return read_out(network.posterior(by_time).mean)

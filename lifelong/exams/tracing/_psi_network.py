@@ -16,9 +16,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
-
-from lifelong.nets import LSTM
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ._network import Network
 from ._rows import Rows
@@ -26,7 +24,11 @@ from ._tokens import Table, averaged, delayed, turned
 
 TRAITS = 4
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
-"""Points and weights of E f(x), x standard normal."""
+MASS = WEIGHTS / WEIGHTS.sum()
+"""Points and masses of E f(x), x standard normal."""
+
+AVERAGE = (0.54, 0.0, 0.0, 0.0)
+"""Traits to start from, before they are read out: α = 1, so a tenth is forgotten in the median gap of τ = 0.1."""
 
 STILL = 1e-4
 """The variance that a trait may gain in a row where traits are said not to change."""
@@ -85,7 +87,7 @@ class Generative(eqx.Module):
     kind: Kind = eqx.field(static=True)
 
     def __init__(self, skills: int, d: int, kind: Kind, linked: bool, *, key: PRNGKeyArray):
-        self.start, self.spread = jnp.array([-1.0, 0.0, 0.0, 0.0]), jnp.zeros(TRAITS)
+        self.start, self.spread = jnp.array(AVERAGE), jnp.zeros(TRAITS)
         self.drift, self.noise = jnp.eye(TRAITS), jnp.full(TRAITS, -4.0, jnp.float32)
         self.first, self.kind, self.linked = jnp.zeros(2), kind, jnp.asarray(linked, jnp.float32)
         drawn = jax.random.normal(key, (skills + d, d)) / math.sqrt(d)
@@ -101,7 +103,11 @@ class Generative(eqx.Module):
         """Return the traits of the next row, given those of this one."""
         if self.kind != "changing":
             return Gaussian(s.mean, s.variance + STILL)
-        return Gaussian(s.mean @ self.drift.T, s.variance @ (self.drift**2).T + jax.nn.softplus(self.noise))
+        return Gaussian(self.drifted(s.mean), s.variance @ (self.drift**2).T + jax.nn.softplus(self.noise))
+
+    def drifted(self, s: Float[Array, "*shape traits"]) -> Float[Array, "*shape traits"]:
+        """Return what traits are expected to be in the next row, given those of this one."""
+        return s @ self.drift.T if self.kind == "changing" else s
 
     def before(self) -> tuple[Gaussian, Gaussian]:
         """Return traits and states (of any one skill) before the first row."""
@@ -110,51 +116,42 @@ class Generative(eqx.Module):
 
 
 class Inference(eqx.Module):
-    """q(s)·q(z): from rows up to each to the means and variances of traits and states after it."""
+    """q(s): from rows up to each to the means and variances of traits after it."""
 
     question: Table
     answer: Float[Array, "three d"]
     layers: tuple[Array, Array]
-    memory: LSTM
-    to_z: Float[Array, "d2 skills2"]
-    z_bias: Float[Array, " skills2"]
     category: tuple[Array, Array]
     to_s: tuple[Array, Array]
-    s_bias: Float[Array, " traits2"]
+    bias: Float[Array, " traits2"]
 
     def __init__(self, skills: int, d: int, categories: int, *, key: PRNGKeyArray):
-        keys = jax.random.split(key, 5)
-        self.question, self.memory = Table(skills, d, key=keys[0]), LSTM(d, 2 * d, key=keys[1])
-        self.answer = jax.random.normal(keys[2], (3, d)) / math.sqrt(d)
-        self.layers = _layers((2 * d, d, d), keys[3])
-        shapes = jax.random.split(keys[4], 3)
-        self.category = _layers((d, 64, categories), shapes[0])
-        self.to_s = _layers((d + categories, 64, 2 * TRAITS), shapes[1])
-        self.to_z = 0.1 * jax.random.normal(shapes[2], (2 * d, 2 * skills)) / math.sqrt(2 * d)
-        self.z_bias, self.s_bias = jnp.zeros(2 * skills), jnp.array([-1.0, 0.0, 0.0, 0.0, *[-1.0] * TRAITS])
+        for_table, for_layers = jax.random.split(key)
+        self.question = Table(skills, d, key=for_table)
+        shapes = ((3, d), (2 * d, 2 * d), (2 * d, d), (d + 1, 64), (64, categories), (d + 1 + categories, 64))
+        drawn = _drawn((*shapes, (64, 2 * TRAITS)), for_layers)
+        self.answer, self.layers, self.category, self.to_s = drawn[0], drawn[1:3], drawn[3:5], drawn[5:]  # pyright: ignore
+        self.bias = jnp.array([*AVERAGE, *[-1.0] * TRAITS])
 
-    def __call__(self, rows: Rows) -> tuple[Gaussian, Gaussian]:
-        """Return (s, z) with leading axes [length, pieces] for rows with time first; rows without a grade say nothing."""
-        silent = rows.outcome < 0
+    def __call__(self, rows: Rows) -> Gaussian:
+        """Return s with leading axes [length, pieces] for rows with time first; rows without a grade say nothing."""
+        said = rows.outcome >= 0
         question = averaged(self.question(rows.skill), rows.skill)
         when = _waves(jnp.log1p(rows.time), question.shape[-1]) + self.answer[jnp.maximum(rows.outcome, 0)]
         e = _through(self.layers, jnp.concatenate([question, when], axis=-1))
-        state, _ = self.memory(e, silent)
-        mean, spread = jnp.split(state @ self.to_z + self.z_bias, 2, axis=-1)
-        z = Gaussian(mean, jax.nn.softplus(spread) + 1e-4)
-        said = jnp.where(silent[..., None], 0.0, e)
-        average = jnp.cumsum(said, axis=0) / jnp.maximum(jnp.cumsum(~silent, axis=0), 1)[..., None]
-        kinds = jax.nn.softmax(_through(self.category, average))
-        mean, spread = jnp.split(
-            _through(self.to_s, jnp.concatenate([average, kinds], axis=-1)) + self.s_bias, 2, axis=-1
-        )
-        return Gaussian(mean, jax.nn.softplus(spread) + 1e-4), z
+        count = jnp.cumsum(said, axis=0)[..., None]
+        average = jnp.cumsum(jnp.where(said[..., None], e, 0.0), axis=0) / jnp.maximum(count, 1)
+        so_far = jnp.concatenate([average, jnp.log1p(count)], axis=-1)
+        kinds = jax.nn.softmax(_through(self.category, so_far))
+        found = _through(self.to_s, jnp.concatenate([so_far, kinds], axis=-1)) + self.bias
+        return Gaussian(found[..., :TRAITS], jax.nn.softplus(found[..., TRAITS:]) + 1e-4)
 
 
-def _layers(sizes: tuple[int, int, int], key: PRNGKeyArray) -> tuple[Array, Array]:
-    pair = zip(sizes[:2], sizes[1:], jax.random.split(key), strict=True)
-    first, last = (jax.random.normal(k, (n, m)) / math.sqrt(n) for n, m, k in pair)
-    return first, last
+def _drawn(shapes: tuple[tuple[int, int], ...], key: PRNGKeyArray) -> tuple[Array, ...]:
+    """Return normal matrices, each scaled by its inputs, from one draw for all."""
+    sizes = np.cumsum([n * m for n, m in shapes])
+    flat = jnp.split(jax.random.normal(key, (int(sizes[-1]),)), sizes[:-1])
+    return tuple(part.reshape(shape) / math.sqrt(shape[0]) for part, shape in zip(flat, shapes, strict=True))
 
 
 def _through(layers: tuple[Array, Array], x: Array) -> Array:
@@ -180,114 +177,94 @@ class Psi(Network):
         timed, seconds = jax.lax.stop_gradient(self.timed), jnp.maximum(seconds, 0.0)
         return timed * seconds / jax.lax.stop_gradient(self.scale) + (1 - timed) * EVEN
 
-    def posterior(self, rows: Rows) -> tuple[Gaussian, Gaussian]:
-        """Return (s, z) after every row, time first."""
-        s, z = self.inference(rows)
+    def posterior(self, rows: Rows) -> Gaussian:
+        """Return the traits after every row, time first."""
+        s = self.inference(rows)
         if self.model.kind == "shared":
-            flat = Gaussian(jnp.broadcast_to(self.model.start, s.mean.shape), jnp.full_like(s.variance, STILL))
-            return flat, z
-        return s, z
+            return Gaussian(jnp.broadcast_to(self.model.start, s.mean.shape), jnp.full_like(s.variance, STILL))
+        return s
 
     def loss(self, rows: Rows, *, key: PRNGKeyArray) -> Float[Array, " pieces"]:
-        """Return −E ln P(y | z) + KL of states and traits from what the row before predicts, in sum over rows.
+        """Return −E ln P(yₙ | y₁ … yₙ₋₁, s) + KL of traits from what the row before predicts, in sum over rows.
 
-        What is known after a row is the prior of the next (the paper's continual variant), variance included: were states
-        conditioned on their mean alone, as in the authors' code, short gaps would ask for states without any doubt, and
-        the fit would flee to α so large that states are noise. All expectations but that over the traits, of which one
-        sample is drawn, are exact.
+        What is known of traits after a row is the prior of the next (the paper's continual variant). States are integrated
+        out given the traits, of which one is drawn for every student: the same deviate in all rows.
         """
         rows = turned(rows)
-        s, z = self.posterior(rows)
-        said = rows.outcome >= 0
-        s_before, z_before = self._before(s, z, rows)
-        drawn = s.mean + jnp.sqrt(s.variance) * jax.random.normal(key, s.mean.shape)
-        first = jnp.cumsum(said, axis=0) - said == 0
-        tau = self._tau(rows.time - _last_time(rows))
-        expected = moved(z_before, read_out(drawn), self.model.graph(), tau)
-        expected = _where(first, z_before, expected)
-        lost = divergence(z, expected) - _log_likelihood(z, rows)
+        s, said = self.posterior(rows), rows.outcome >= 0
+        deviate = jax.random.normal(key, s.mean.shape[1:])
+        p = self._followed(rows, s.mean + jnp.sqrt(s.variance) * deviate, seen=True)
+        p = jnp.clip(jnp.where(rows.outcome == 1, p, 1 - p), 1e-6, 1.0)
+        lost = -jnp.log(p)
         if self.model.kind != "shared":
-            prior = _where(first, s_before, self.model.followed(s_before))
-            lost = lost + divergence(s, prior)
+            start = _like(self.model.before()[0], s)
+            first = jnp.cumsum(said, axis=0) - said == 0
+            before = jax.tree.map(delayed, _carried(s, said))
+            lost = lost + divergence(s, _where(first, start, self.model.followed(before)))
         return jnp.where(said, lost, 0.0).sum(axis=0)
-
-    def _before(self, s: Gaussian, z: Gaussian, rows: Rows) -> tuple[Gaussian, Gaussian]:
-        """Return what was known after the last graded row before each, or before all."""
-        at_first = self.model.before()
-        first = (jnp.cumsum(rows.outcome >= 0, axis=0) - (rows.outcome >= 0)) == 0
-        kept = (_carried(one, rows.outcome >= 0) for one in (s, z))
-        past = (jax.tree.map(delayed, one) for one in kept)
-        return tuple(_where(first, _like(start, one), one) for start, one in zip(at_first, past, strict=True))  # pyright: ignore
 
     def logits(self, rows: Rows) -> Float[Array, "pieces length"]:
         """Return logits of E σ(z) at the skill asked for, predicted from the last graded row, open loop from then on."""
-        p = jnp.clip(self.predicted(rows), 1e-6, 1 - 1e-6)
+        by_time = turned(rows)
+        p = jnp.clip(self._followed(by_time, self.posterior(by_time).mean, seen=False), 1e-6, 1 - 1e-6)
         return (jnp.log(p) - jnp.log1p(-p)).T
 
-    def predicted(self, rows: Rows) -> Float[Array, "length pieces"]:
-        """Return the probability of every row, time first: states move on by equation 2 where nothing is observed."""
-        rows = turned(rows)
-        s, z = self.posterior(rows)
+    def _followed(
+        self, rows: Rows, s: Float[Array, "length pieces traits"], seen: bool
+    ) -> Float[Array, "length pieces"]:
+        """Return P(right) of every row: states move on by equation 2, and by Bayes' rule where an answer is observed.
+
+        They move by the traits `s` after the row, where it is `seen`, and otherwise by those that earlier rows predict.
+        """
         graph, said = self.model.graph(), rows.outcome >= 0
         asks = jnp.zeros_like(said) if rows.asks is None else rows.asks
-        s0, z0 = (_like(start, one) for start, one in zip(self.model.before(), (s, z), strict=True))
+        start = self.model.before()
 
-        def step(carry: tuple, now: tuple) -> tuple[tuple, Gaussian]:
+        def step(carry: tuple, now: tuple) -> tuple[tuple, Array]:
             s, z, time, begun = carry
-            s_seen, z_seen, when, said, asks = now
-            s_next = _where(begun, self.model.followed(s), s)
-            z_next = _where(begun, moved(z, read_out(s_next.mean), graph, self._tau(when - time)), z)
-            kept = (_where(said, s_seen, s_next), _where(said, z_seen, z_next), when, jnp.ones_like(begun))
-            return jax.tree.map(lambda new, old: _choose(asks, old, new), kept, carry), z_next
+            s_now, skill, outcome, when, said, asks = now
+            s_next = _choose(begun, self.model.drifted(s), s)
+            tau = jnp.where(begun, self._tau(when - time), 0.0)
+            z_next = moved(z, read_out(_choose(said, s_now, s_next) if seen else s_next), graph, tau)
+            p, z_seen = answered(z_next, skill, outcome)
+            kept = (_choose(said, s_now, s_next), _where(said, z_seen, z_next), when, jnp.ones_like(begun))
+            return jax.tree.map(lambda new, old: _choose(asks, old, new), kept, carry), p
 
-        begin = (jax.tree.map(lambda one: one[0], s0), jax.tree.map(lambda one: one[0], z0), rows.time[0],
-            jnp.zeros_like(said[0]))  # fmt: skip
-        z_next = jax.lax.scan(step, begin, (s, z, rows.time, said, asks))[1]
-        return averaged(_right(z_next, rows)[..., None], rows.skill)[..., 0]
+        z0 = jax.tree.map(lambda one: jnp.broadcast_to(one, (len(said[0]), len(graph))), start[1])
+        begin = (jnp.broadcast_to(start[0].mean, s.shape[1:]), z0, rows.time[0], jnp.zeros_like(said[0]))
+        return jax.lax.scan(step, begin, (s, rows.skill, rows.outcome, rows.time, said, asks))[1]
 
 
 EVEN = 0.1
 """τ of every row where times are not used: about the median of τ where they are."""
 
 
-def _right(z: Gaussian, rows: Rows) -> Float[Array, "length pieces slots"]:
-    """Return E σ(z) at the skills of every row."""
-    at = _at_skill(z, rows)
-    points = at.mean[..., None] + jnp.sqrt(at.variance)[..., None] * NODES
-    return (jax.nn.sigmoid(points) * (WEIGHTS / WEIGHTS.sum())).sum(axis=-1)
+def answered(
+    z: Gaussian, skill: Int[Array, "pieces slots"], outcome: Int[Array, " pieces"]
+) -> tuple[Float[Array, " pieces"], Gaussian]:
+    """Return E σ(z) at the skills of a row, in mean over them, and the moments of states given its answer.
 
-
-def _log_likelihood(z: Gaussian, rows: Rows) -> Float[Array, "length pieces"]:
-    """Return E ln P(answer | z), the mean over the skills of every row."""
-    at = _at_skill(z, rows)
-    points = at.mean[..., None] + jnp.sqrt(at.variance)[..., None] * NODES
-    sign = jnp.where(rows.outcome == 1, 1.0, -1.0)[..., None, None]
-    found = (jax.nn.log_sigmoid(sign * points) * (WEIGHTS / WEIGHTS.sum())).sum(axis=-1)
-    return averaged(found[..., None], rows.skill)[..., 0]
-
-
-def _at_skill(z: Gaussian, rows: Rows) -> Gaussian:
-    """Return the states of the skills of every row: picked by products with ones and zeros, which is fast both ways.
-
-    Where there is no skill it is the first one's, since a variance of 0 has a root without a slope.
+    The states of one skill given an answer are not Gaussian; they are taken for one of the same mean and variance. Where a
+    row has several skills each is moved as if it had been asked alone.
     """
-    picks = jax.nn.one_hot(jnp.maximum(rows.skill, 0), z.mean.shape[-1], dtype=z.mean.dtype)
-    mean, variance = (jnp.einsum("...k,...sk->...s", one, picks) for one in z)
-    return Gaussian(mean, variance)
+    picks = jax.nn.one_hot(skill, z.mean.shape[-1], dtype=z.mean.dtype)
+    mean, variance = ((one[:, None] * picks).sum(axis=-1) for one in z)
+    points = mean[..., None] + jnp.sqrt(variance + 1e-6)[..., None] * NODES
+    right = jax.nn.sigmoid(points)
+    p = (right * MASS).sum(axis=-1)
+    weight = jnp.where(outcome[:, None, None] == 1, right, 1 - right) * MASS
+    weight = weight / jnp.maximum(weight.sum(axis=-1, keepdims=True), 1e-6)
+    after = (weight * points).sum(axis=-1)
+    spread = (weight * (points - after[..., None]) ** 2).sum(axis=-1)
+    gain, shrink = ((one[..., None] * picks).sum(axis=1) for one in (after - mean, spread - variance))
+    seen = Gaussian(z.mean + gain, jnp.maximum(z.variance + shrink, 1e-6))
+    return averaged(p[..., None], skill)[..., 0], seen
 
 
 def _carried(one: Gaussian, said: Array) -> Gaussian:
     """Return the values of the last row up to each that said something."""
     place = jax.lax.cummax(jnp.where(said, jnp.arange(len(said))[:, None], 0), axis=0)
     return jax.tree.map(lambda values: jnp.take_along_axis(values, place[..., None], axis=0), one)
-
-
-def _last_time(rows: Rows) -> Float[Array, "length pieces"]:
-    """Return the time of the last graded row before each, its own where there is none."""
-    said = rows.outcome >= 0
-    last = delayed(jax.lax.cummax(jnp.where(said, rows.time, -1.0), axis=0))
-    begun = jnp.cumsum(said, axis=0) - said > 0
-    return jnp.where(begun, last, rows.time)
 
 
 def _choose(which: Array, one: Array, other: Array) -> Array:

@@ -1,7 +1,7 @@
 """Examining tracers on students they were not fitted to, with a control that nobody can pass by leakage."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from lifelong.worlds import PracticeLog
 from .._statistics import Interval, mean_interval
 from ._marks import Marks, mark
 from ._tracer import Tracer, lane_of
+
+RANGES = {"log_likelihood": (-np.inf, 0.0)}
+"""What a measure can be, where that is not 0 to 1."""
 
 MEASURES = tuple(field.name for field in fields(Marks) if field.name != "attempts")
 
@@ -92,12 +95,19 @@ def _held_out(
 def intervals(
     p: Float[np.ndarray, " rows"], log: PracticeLog, fold: Int[np.ndarray, " students"]
 ) -> dict[str, Interval | None]:
-    """Return the 95 % interval of every measure, from its values in the folds."""
+    """Return the 95 % interval of every measure, from its values in the folds, within what the measure can be."""
     graded = [(fold == f)[log.student] & log.graded for f in np.unique(fold)]
     by_fold = [mark(p, log, rows) for rows in graded if rows.any()]
     values: dict[str, Any] = {name: np.array([getattr(one, name) for one in by_fold]) for name in MEASURES}
     usable = {name: len(v) > 1 and bool(np.isfinite(v).all()) for name, v in values.items()}
-    return {name: mean_interval(v) if usable[name] else None for name, v in values.items()}
+    return {
+        name: _within(mean_interval(v), *RANGES.get(name, (0.0, 1.0))) if usable[name] else None
+        for name, v in values.items()
+    }
+
+
+def _within(one: Interval, least: float, most: float) -> Interval:
+    return replace(one, low=max(one.low, least), high=min(one.high, most))
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,20 @@
 """PSI-KT: a student is a few traits over a graph of prerequisites, so ten answers are enough to know one.
 
 States of all skills follow Ornstein-Uhlenbeck processes whose speed, level and volatility are traits of the student, and
-whose level prerequisites lift, as far as a fourth trait carries them. Traits and states are inferred by a network from the
-answers so far, together with the graph, by maximising the evidence bound (`lifelong.exams.tracing.PSIKT`).
+whose level prerequisites lift, as far as a fourth trait carries them. Traits are inferred by a network from the answers so
+far, states given traits by Bayes' rule, and all is learned together with the graph by maximising the evidence bound
+(`lifelong.exams.tracing.PSIKT`).
 
 The protocol is the paper's: a hundred students of a real log, ten attempts of each to learn from, the ten after them to
 predict open loop, from times and skills alone. Every seed draws its own students and weights; seeds are lanes. The same is
 done with forty attempts to learn from, where a recurrent network has more to go by, and (for two arms) with all attempts
 of the first session, to predict the first ones after the pause. Knock-outs take away the personal traits, their change, the
-graph, or the gaps. The arm `simulated` is fitted to students drawn from the model itself, of whom traits and graph are
-known; `shuffled` compares the same fits with the traits and edges of others.
+graph, or the gaps.
+
+The arm `simulated` is fitted to students drawn from the model itself, of whom traits and graph are known, and the fits to
+forty attempts are asked for them; `shuffled` compares the same fits with the traits and edges of others. How much of a trait
+can be found at all was worked out for one such log by Bayes' rule on a grid of traits, the graph given: rank correlations of
+0.95 for levels, 0.40 for forgetting, 0.17 for volatility, and 0.05 for transfer.
 """
 
 import time
@@ -39,6 +44,8 @@ from lifelong.life import Moment
 from lifelong.worlds import PracticeLog, practice_log
 
 TRAITS = ("forgetting", "level", "volatility", "transfer")
+FRESH = 1000
+"""Where seeds of simulated students begin: those below were looked at while the model was written."""
 Task = tuple[np.ndarray, np.ndarray]
 
 
@@ -60,7 +67,7 @@ def lifetime(arm: Arm, settings: Settings, *, seeds, sweep, progress, checkpoint
         fits = fit_seeds(tracer, log.rows(task[0]), weights, seeds)
         marks = [marked(tracer, fit, log, task, own) for fit, own in zip(fits, weights, strict=True)]
         record |= {f"{name}_{what}": ("seed", np.array([one[what] for one in marks])) for what in marks[0]}
-        if name == "soon" and found:
+        if name == "later" and found:
             record |= recovered(tracer, fits, log, weights, found)
         progress(Moment(number + 1, len(tasks), time.perf_counter() - began, len(seeds), 0))
     return xr.Dataset(record, {"seed": list(seeds)})
@@ -78,8 +85,8 @@ def real(arm: Arm, settings: Settings, seeds) -> tuple[PracticeLog, np.ndarray]:
 
 
 def drawn(settings: Settings, seeds) -> list[PsiStudents]:
-    """Return students of the model itself, with a graph of their own for every seed."""
-    return [psi_students(settings.drawn, settings.skills, settings.attempts, seed=seed) for seed in seeds]
+    """Return students of the model itself, with a graph of their own for every seed; none that it was developed on."""
+    return [psi_students(settings.drawn, settings.skills, settings.attempts, seed=FRESH + seed) for seed in seeds]
 
 
 def tasks_of(log: PracticeLog, settings: Settings, retention: bool) -> dict[str, Task]:
@@ -203,21 +210,22 @@ study = Study(
     ),
     settings={
         "log": "lkt",
-        "seeds": 16,
+        "seeds": 8,
         "students": 100,
         "known": 10,
         "known_later": 40,
         "ahead": 10,
         "epochs": 100,
-        "patience": 15,
+        "patience": 30,
         "learning_rate": 0.01,
         "drawn": 200,
         "skills": 8,
         "attempts": 50,
     },
-    budgets={"smoke": {"seeds": 2, "epochs": 3, "drawn": 20}, "quick": {"seeds": 8, "epochs": 40}, "full": {}},
-    simplified="One log (statistics cloze practice) for three; embeddings of 8 numbers, an LSTM of 16 and five categories for "
-    "16, 32 and ten; at most 100 epochs, stopped by a tenth of the students. Edges, categories and states are integrated out "
-    "instead of sampled, and the evidence bound has no weights. The recurrent network stops by the same students.",
+    budgets={"smoke": {"seeds": 2, "epochs": 3, "drawn": 20}, "quick": {"epochs": 40}, "full": {}},
+    simplified="One log (statistics cloze practice) for three; embeddings of 8 numbers and five categories for 16 and "
+    "ten; at most 100 epochs, stopped by a tenth of the students. Edges, categories and states are integrated out instead of "
+    "sampled, states by moments and not by an LSTM, and the evidence bound has no weights. The recurrent network stops by "
+    "the same students.",
     curve="soon_auc",
 )

@@ -39,17 +39,17 @@ PLANTED = {"missing": IK, "atoms": IG, "composites": RM, "both": CM}
 
 
 def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
-    """Live one regime: a recurrent network that reads the number first, then the operations."""
-    world = ComposedOperations(questions=settings.questions)
-    rate = 0.0 if arm.role == "negative control" else settings.learning_rate
+    """Live one regime: a recurrent network that reads the number first, then the operations; untaught, it need not live on."""
+    world, untaught = ComposedOperations(questions=settings.questions), arm.role == "negative control"
+    rate, steps = (0.0, PHASES) if untaught else (settings.learning_rate, settings.steps)
     learner = GradientLearner(
         Recipe(Reader, symbols=world.symbols, outputs=world.outputs, width=settings.width),
         optimizer=Recipe(optax.adam, learning_rate=rate),
         batch=settings.batch,
         active="all",
     )
-    teacher, exam = Blend(arm.build, settings.steps // PHASES), several(Accuracy(), Decomposition())
-    return live(learner, world, teacher, exam, steps=settings.steps, **options).to_xarray()
+    teacher, exam = Blend(arm.build, steps // PHASES), several(Accuracy(), Decomposition())
+    return live(learner, world, teacher, exam, steps=steps, **options).to_xarray()
 
 
 def final(life: xr.Dataset, name: str) -> np.ndarray:
