@@ -14,7 +14,21 @@ STUDY, OTHER = tiny_study.SLUGS
 OPTIONS = {
     "list": ["--family", "--role", "--status", "--kind"],
     "show": ["--full", "--out"],
-    "run": ["--budget", "--seeds", "--set", "--arms", "--out", "--force", "--dry-run", "--strict"],
+    "run": [
+        *(
+            "--budget",
+            "--seeds",
+            "--set",
+            "--all",
+            "--arms",
+            "--on",
+            "--block",
+            "--out",
+            "--force",
+            "--dry-run",
+            "--strict",
+        )
+    ],
     "report": ["--budget", "--seeds", "--set", "--out", "--markdown", "--open"],
     "verify": ["--all", "--out"],
     "ship": ["--all", "--source", "--to", "--out"],
