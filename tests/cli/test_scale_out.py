@@ -1,6 +1,7 @@
 """Many studies at once, blocks of seeds, Ray, several hosts: whatever is killed, nothing is lost and nothing differs."""
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -141,20 +142,22 @@ def test_ray_loses_nothing_with_a_worker_or_the_driver(cli, process, tmp_path, m
     pytest.importorskip("ray")
     monkeypatch.setattr(studies, "load", tiny_study.really_load)
     line = "run aias --budget quick --block 4"
-    (folder,) = [plan.store.folder for plan in [plan_of("aias", tmp_path / "ray")]]
+    folder = _plan.Plan(studies.load("aias"), "quick", {}, (), tmp_path / "ray").store.folder
     words = ["-m", "lifelong", *line.split(), "--on", "ray", "--out", str(tmp_path / "ray")]
-    driver = process(*words)
-    await_files(folder, "parts/*.nc", driver, 2)
+    urgent = {"RAY_worker_niceness": "0"}  # else its workers starve where other tests keep the machine busy
+    driver = process(*words, **urgent)
+    await_files(folder, "parts/[!.]*.nc", driver, 2)
     killed = kill_a_worker(driver)
-    await_files(folder, "parts/*.nc", driver, 6)
+    await_files(folder, "parts/[!.]*.nc", driver, 6)
     driver.kill()
     driver.communicate()
-    there = {path.name: path.stat().st_mtime_ns for path in folder.glob("parts/*.nc")}
-    assert killed and len(there) >= 6 and not list(folder.glob("[!.]*.nc"))
-    again = process(*words)
+    there = len(list(folder.glob("parts/[!.]*.nc")))
+    assert killed and 6 <= there < 20 and not list(folder.glob("[!.]*.nc"))
+    again = process(*words, **urgent)
     out, err = again.communicate(timeout=300)
     assert again.returncode == 0, err
-    assert f"({20 - len(there)} of {20 - len(there)})" in err and "supported" in out
+    lived = int(re.findall(r"\(1 of (\d+)\)", err)[0])  # a worker may have finished a block after its driver's end
+    assert 0 < lived <= 20 - there and "supported" in out
     cli(f"{line} --out {tmp_path / 'plain'}")
     assert_same_lives(folder, tmp_path / "plain" / "aias" / folder.name)
 
@@ -166,10 +169,6 @@ def kill_a_worker(driver):
             os.kill(worker, signal.SIGKILL)
             return worker
     return None
-
-
-def plan_of(slug, out):
-    return _plan.Plan(studies.load(slug), "quick", {}, (), out)
 
 
 @pytest.mark.slow
