@@ -9,12 +9,22 @@ from html import escape
 from types import ModuleType
 from typing import NamedTuple
 
+from minijinja import safe
+
 from ._study import Study
 
 UNEXPLAINED = "This study does not say how its mechanism works: its module has no docstring."
 
-SOURCES = re.compile(r"\b(sections?|tables?|appendix|equations?|eqs?\.|algorithm|figures?|et al\.|repository|paper)\b", re.I)
+SOURCES = re.compile(
+    r"\b(sections?|tables?|appendix|equations?|eqs?\.|algorithm|figures?|et al\.|repository|paper)\b", re.I
+)
 """What a sentence says that names where something comes from."""
+
+
+PIECES = re.compile(r"\n\s*\n|(?:^|\n)\s*Args:\s*|\n(?=\s{4}\w+(?:, \w+)*: )")
+"""What parts the paragraphs of a docstring, and its arguments."""
+
+ABBREVIATED = re.compile(r"\b(et al|eqs?|sec|figs?|e\.g|i\.e)\. ", re.I)
 
 
 class Part(NamedTuple):
@@ -42,18 +52,26 @@ def annotated(study: Study) -> list[Part]:
     return list(_merged(parts))
 
 
+def pieces(study: Study) -> list[dict[str, str]]:
+    """Return the annotated code as a page takes it."""
+    return [{"words": safe(part.words), "code": part.code} for part in annotated(study)]
+
+
 def origins(study: Study) -> list[tuple[str, str]]:
-    """Return the sentences that say where numbers come from: the study's own, and of the parts that it is made of."""
+    """Return the sentences that name a source and a number: the study's own, and of the parts that it is made of."""
     module = study.module
-    found = [("this study", f"{getattr(module, '__doc__', None) or ''} {study.simplified}")]
+    found = [("this study", f"{getattr(module, '__doc__', None) or ''}\n\n{study.simplified}")]
     found += [(one.__name__, inspect.getdoc(one) or "") for one in _made_of(module)]
-    pairs = [(name, sentence) for name, words in found for sentence in _sentences(words) if SOURCES.search(sentence)]
-    return [(name, _inline(sentence)) for name, sentence in pairs]
+    pairs = [
+        (name, sentence) for name, words in found for piece in PIECES.split(words) for sentence in _sentences(piece)
+    ]
+    return [(name, _inline(one)) for name, one in pairs if SOURCES.search(one) and re.search(r"\d", one)]
 
 
 def _sentences(words: str) -> list[str]:
-    text = re.sub(r"\s+", " ", re.sub(r"\b(et al|eq|eqs|sec|fig|e\.g|i\.e)\. ", r"\1.\u00a0", words))
-    return [one.strip() for one in re.split(r"(?<=[.!?])\s+(?=[A-Z`\d])", text) if one.strip()]
+    """Return the sentences of a text; a few abbreviations do not end one."""
+    text = ABBREVIATED.sub(lambda found: f"{found[1]}.\u00a0", " ".join(words.split()))
+    return [one for one in re.split(r"(?<=[.!?]) +(?=[A-Z`\d])", text) if one]
 
 
 def _made_of(module: ModuleType | None) -> list[type]:
@@ -62,7 +80,8 @@ def _made_of(module: ModuleType | None) -> list[type]:
     return [
         one
         for one in dict.fromkeys(value for value in named if isinstance(value, type))
-        if one.__module__.startswith("lifelong.") and not one.__module__.startswith(("lifelong.lab", "lifelong.studies"))
+        if one.__module__.startswith("lifelong.")
+        and not one.__module__.startswith(("lifelong.lab", "lifelong.studies"))
     ]
 
 
@@ -157,4 +176,5 @@ def _paragraph(part: str) -> str:
 
 
 def _inline(words: str) -> str:
-    return re.sub(r"`+([^`]+)`+", r"<code>\1</code>", escape(" ".join(words.split()), quote=False))
+    text = re.sub(r"`+([^`]+)`+", r"<code>\1</code>", escape(" ".join(words.split()), quote=False))
+    return re.sub(r"(?<![\w*])\*(\w+)\*(?![\w*])", r"<em>\1</em>", text)

@@ -37,7 +37,7 @@ OPTIONS = {
     "cite": ["--all"],
     "anchors": ["--markdown", "--readme", "--seeds", "--quick", "--force", "--strict", "--out"],
     "assess": [],
-    "atlas": ["--results", "--out"],
+    "atlas": ["--results", "--out", "--docs"],
     "trace": [
         *("--models", "--folds", "--seed", "--out", "--most", "--student", "--skill", "--item", "--outcome", "--time"),
         *("--attempt", "--layout", "--time-unit", "--encoding", "--exam", "--attempts", "--pass-mark", "--anchors"),

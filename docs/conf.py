@@ -1,0 +1,65 @@
+"""How the documentation is built: `make docs`. Nothing on its pages is loaded from elsewhere."""
+
+import inspect
+import os
+import sys
+from importlib.metadata import version as installed
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+project = "lifelong"
+author = "The lifelong authors"
+release = version = installed("lifelong")
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["conf.py"]
+
+html_theme = "furo"
+html_title = "lifelong"
+html_static_path = ["_static"]
+html_css_files = ["lifelong.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {"top_of_page_buttons": []}
+html_context = {"atlas": os.environ.get("LIFELONG_ATLAS", "atlas/index.html")}
+templates_path = ["_templates"]
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/atlas.html",
+        "sidebar/scroll-end.html",
+    ]
+}
+
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+suppress_warnings = ["myst.xref_missing"]  # pages also link to files beside them on GitHub
+
+default_role = "code"
+autodoc_default_options = {"members": True, "imported-members": True, "undoc-members": False}
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False
+add_module_names = False
+
+
+def plain(app, what, name, obj, options, lines):
+    """Docstrings are prose with equations, not reStructuredText: what would be markup there is taken as written."""
+    lines[:] = [line.replace("\\", "\\\\").replace("*", r"\*").replace("|", r"\|") for line in lines]
+
+
+def ours(app, what, name, obj, skip, options):
+    """Leave out what a package imports from elsewhere."""
+    module = getattr(obj, "__module__", None) or ""
+    foreign = (inspect.isclass(obj) or inspect.isfunction(obj)) and not module.startswith("lifelong")
+    return True if foreign else None
+
+
+def setup(app):
+    """Let the docstrings be read as they are written."""
+    app.connect("autodoc-process-docstring", plain, priority=100)
+    app.connect("autodoc-skip-member", ours)
