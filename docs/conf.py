@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 project = "lifelong"
-author = "The lifelong authors"
+author = copyright = "The lifelong authors"
 release = version = installed("lifelong")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 source_suffix = {".md": "markdown"}
@@ -29,15 +29,15 @@ html_sidebars = {
         "sidebar/brand.html",
         "sidebar/search.html",
         "sidebar/scroll-start.html",
-        "sidebar/navigation.html",
         "sidebar/atlas.html",
+        "sidebar/navigation.html",
         "sidebar/scroll-end.html",
     ]
 }
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
-suppress_warnings = ["myst.xref_missing"]  # pages also link to files beside them on GitHub
+suppress_warnings = ["myst.xref_missing", "ref.python"]  # pages also link to files beside them on GitHub
 
 default_role = "code"
 autodoc_default_options = {"members": True, "imported-members": True, "undoc-members": False}
@@ -45,6 +45,7 @@ autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False
 add_module_names = False
+napoleon_custom_sections = [("Day-to-day arguments", "params_style"), ("Other arguments", "params_style")]
 
 
 def plain(app, what, name, obj, options, lines):
@@ -59,7 +60,18 @@ def ours(app, what, name, obj, skip, options):
     return True if foreign else None
 
 
+def for_all(app, page, template, context, doctree):
+    """Mend what the theme leaves out for readers without a mouse or without sight."""
+    for part, old, new in (
+        ("body", "<pre>", '<pre tabindex="0">'),
+        ("furo_navigation_tree", 'role="heading"', 'role="heading" aria-level="2"'),
+    ):
+        if context.get(part):
+            context[part] = context[part].replace(old, new)
+
+
 def setup(app):
-    """Let the docstrings be read as they are written."""
+    """Let the docstrings be read as they are written, and the pages by everybody."""
     app.connect("autodoc-process-docstring", plain, priority=100)
+    app.connect("html-page-context", for_all, priority=900)
     app.connect("autodoc-skip-member", ours)
