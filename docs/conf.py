@@ -60,18 +60,27 @@ def ours(app, what, name, obj, skip, options):
     return True if foreign else None
 
 
-def for_all(app, page, template, context, doctree):
-    """Mend what the theme leaves out for readers without a mouse or without sight."""
-    for part, old, new in (
-        ("body", "<pre>", '<pre tabindex="0">'),
-        ("furo_navigation_tree", 'role="heading"', 'role="heading" aria-level="2"'),
-    ):
-        if context.get(part):
-            context[part] = context[part].replace(old, new)
+FOR_ALL = {
+    "<pre>": '<pre tabindex="0">',
+    'role="heading">': 'role="heading" aria-level="2">',
+    '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="All pages">',
+    '<aside class="toc-drawer">': '<aside class="toc-drawer" aria-label="On this page">',
+}
+"""What the theme leaves out for readers without a mouse or without sight."""
+
+
+def for_all(app, error):
+    """Mend the pages for all readers."""
+    for page in () if error else Path(app.outdir).rglob("*.html"):
+        text = mended = page.read_text(encoding="utf-8")
+        for old, new in FOR_ALL.items():
+            mended = mended.replace(old, new)
+        if mended != text and "atlas" not in page.relative_to(app.outdir).parts:
+            page.write_text(mended, encoding="utf-8")
 
 
 def setup(app):
     """Let the docstrings be read as they are written, and the pages by everybody."""
     app.connect("autodoc-process-docstring", plain, priority=100)
-    app.connect("html-page-context", for_all, priority=900)
+    app.connect("build-finished", for_all)
     app.connect("autodoc-skip-member", ours)
