@@ -24,12 +24,14 @@ def several_hosts() -> bool:
         return False
     if missing := [name for name in PLACE if name not in given]:
         raise BadInput(f"{given[0]} is set and {missing[0]} is not: a job of several hosts needs {', '.join(PLACE)}")
-    address, *numbers = (os.environ[name] for name in PLACE)
-    if not all(number.isdigit() for number in numbers):
-        raise BadInput(f"{PLACE[1]} and {PLACE[2]} must be whole numbers, not '{numbers[0]}' and '{numbers[1]}'")
+    address, count, place = (os.environ[name] for name in PLACE)
+    if not (count.isdigit() and place.isdigit() and int(place) < int(count)):
+        raise BadInput(
+            f"{PLACE[1]} and {PLACE[2]} must be whole numbers, the second below the first, not '{count}' and '{place}'"
+        )
     import jax
 
-    jax.distributed.initialize(address, *map(int, numbers))
+    jax.distributed.initialize(address, int(count), int(place))
     return True
 
 

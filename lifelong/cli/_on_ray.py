@@ -4,6 +4,7 @@ Every process stores what it has lived in the folder of the run, which all of th
 process, and what is missing afterwards is lived by whoever gives the same command again.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ def live_on_ray(blocks: Sequence[Block]) -> dict[str, str]:
         raise MissingExtra("--on ray", "ray", "ray") from None
     if not blocks:
         return {}
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         return _gathered(ray, _started(ray, blocks))
     finally:

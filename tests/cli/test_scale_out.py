@@ -91,6 +91,7 @@ def test_a_place_that_does_not_exist_is_refused(cli, monkeypatch, line, words):
     [
         ({"JAX_COORDINATOR_ADDRESS": "localhost:1"}, "JAX_NUM_PROCESSES is not"),
         ({"JAX_COORDINATOR_ADDRESS": "h:1", "JAX_NUM_PROCESSES": "two", "JAX_PROCESS_ID": "0"}, "'two'"),
+        ({"JAX_COORDINATOR_ADDRESS": "h:1", "JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": "2"}, "below the first"),
     ],
 )
 def test_half_an_environment_of_hosts_is_refused(cli, monkeypatch, given, words):
