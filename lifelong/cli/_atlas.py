@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from lifelong.errors import BadInput, LifelongError, UnknownName
-from lifelong.lab._catalogue import catalogue
+from lifelong.lab._catalogue import catalogue, select
 from lifelong.lab._shipped import all_shipped
 
 from ._options import Command, option
@@ -27,6 +27,8 @@ class Atlas(Command):
     results: Annotated[Path | None, option("a folder of shipped results", type=Path, metavar="DIR")] = None
     out: Annotated[Path, option("the folder of the site (default: ./atlas)", type=Path, metavar="DIR")] = Path("atlas")
 
+    docs: Annotated[str, option("where the documentation lies, as seen from the site", metavar="URL")] = ""
+
     def __call__(self) -> int:
         """Write the pages and say where they are."""
         if self.action not in ACTIONS:
@@ -45,7 +47,8 @@ class Atlas(Command):
                 runs[slug] = revived(one, studies.load(slug))
             except LifelongError as error:
                 say(f"left out: {error}")
-        files = build_atlas(catalogue(), runs, compared(anchors()), self.out)
+        written = {paper.slug: studies.load(paper.slug) for paper in select(status="ready")}
+        files = build_atlas(catalogue(), runs, compared(anchors()), self.out, written, self.docs)
         seconds = time.perf_counter() - begun
         if self.json:
             sizes = {str(file): file.stat().st_size for file in files}

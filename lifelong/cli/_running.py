@@ -3,17 +3,25 @@
 import webbrowser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from math import isfinite
+from typing import TYPE_CHECKING, Annotated, Any
 
-from lifelong.errors import BadInput, UnknownName
+from lifelong.errors import BadInput, LifelongError, UnknownName
+from lifelong.lab._catalogue import select
 
 from ._cache import keep_compiled
+from ._on_hosts import live_share, several_hosts
+from ._on_ray import live_on_ray
 from ._options import SEVERAL, Command, Out, command_line, option, whole_number
 from ._output import facts, say, show, show_json, table
+from ._plan import Plan, blocks_of, cost
 from ._progress import Ticker, saving_first
 
 if TYPE_CHECKING:
     import lifelong.lab as lab
+
+PLACES = ("here", "ray")
+"""Where a run may be lived."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,31 +42,22 @@ class WithConfiguration(Command):
         return seeds | {name: value for name, _, value in pairs}
 
 
-class Plan(NamedTuple):
-    """A study to be lived: how, which arms, and where its results go."""
-
-    study: "lab.Study"
-    settings: "lab.Settings"
-    arms: tuple[str, ...]
-    store: "lab.Store"
-
-    def missing(self) -> dict[str, list[int]]:
-        """Return the seeds of every arm that are not stored yet."""
-        from lifelong.lab._store import missing_seeds
-
-        seeds = range(self.settings.seeds)
-        return {arm: missing_seeds(self.store.load(arm), seeds) for arm in self.arms}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Run(WithConfiguration):
     """Run studies: live what is not stored yet, weigh their claims, and write a report of each.
 
-    More seeds extend what is stored. Ctrl-C saves unfinished lives, and the same command goes on from there.
+    More seeds extend what is stored. Ctrl-C saves unfinished lives, and the same command goes on from there; so it does
+    after any process was killed. In a job of several hosts (JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES, JAX_PROCESS_ID)
+    each process lives a share.
     """
 
-    slugs: Annotated[list[str], option("the studies to run", nargs="+", metavar="STUDY")]
+    slugs: Annotated[list[str], option("the studies to run", nargs="*", metavar="STUDY")]
+    all: Annotated[bool, option("run every study there is, those that take least first")] = False
     arms: Annotated[str, option("live only these arms, separated by commas", metavar="ARM,ARM")] = ""
+    on: Annotated[str, option("where to live: here or on a Ray cluster (default: here)", metavar="here|ray")] = "here"
+    block: Annotated[
+        int | None, option("live and store so many seeds at a time (default: all)", type=whole_number, metavar="N")
+    ] = None
     force: Annotated[bool, option("forget what is stored of this configuration and live it again")] = False
     dry_run: Annotated[bool, option("say what would be lived, and live nothing")] = False
     strict: Annotated[bool, option("exit with code 3 unless every verdict is 'supported'")] = False
@@ -66,35 +65,71 @@ class Run(WithConfiguration):
     def __call__(self) -> int:
         """Check all studies before the first is lived, live them, and print what they found."""
         keep_compiled()
-        changes, plans = self.changes(), []
-        for slug in dict.fromkeys(self.slugs):
-            plans.append(self._plan(slug, changes))
+        plans = [self._plan(slug) for slug in self._slugs()]
         if self.dry_run:
             return self._preview(plans)
         try:
             with saving_first():
-                runs = [self._live(plan) for plan in plans]
+                runs, faults = self._live_all(plans)
         except KeyboardInterrupt:
             self._say_how_to_go_on(plans)
             return 130
-        adjusted = _adjusted(runs)
         if self.json:
+            adjusted = _adjusted(runs)
             show_json({"studies": [_plain_run(run) | {"p_adjusted": adjusted.get(run.study.slug)} for run in runs]})
         elif len(runs) > 1:
-            show("", _summary(runs, adjusted))
+            show("", _summary(runs, _adjusted(runs)))
+        for slug, fault in faults.items():
+            say(f"lifelong: {slug} was left unfinished: {' '.join(fault.split())}")
+        if faults:
+            return 2
         return 3 if self.strict and any(run.verdict.outcome != "supported" for run in runs) else 0
 
-    def _plan(self, slug: str, changes: Mapping[str, Any]) -> Plan:
-        from lifelong import lab, studies
+    def _slugs(self) -> list[str]:
+        """Return the studies to run; of all of them those first that take least, as far as is known."""
+        if self.all == bool(self.slugs):
+            raise BadInput("name each STUDY to run, or give --all, and not both")
+        if self.on not in PLACES:
+            raise UnknownName("place to live on", self.on, PLACES)
+        if self.block is not None and self.block < 1:
+            raise BadInput(f"--block takes a number of seeds from 1 on, and {self.block} came")
+        if self.all:
+            return sorted((paper.slug for paper in select(status="ready")), key=cost)
+        return list(dict.fromkeys(self.slugs))
 
-        study = studies.load(slug)
-        settings = study.configured(self.budget, changes)
+    def _plan(self, slug: str) -> Plan:
+        from lifelong import studies
+
+        study, changes = studies.load(slug), self.changes()
         wanted = [arm.strip() for arm in self.arms.split(",") if arm.strip()]
         for arm in wanted:
             if arm not in study.arms:
                 raise UnknownName("arm", arm, study.arms)
+        study.configured(self.budget, changes)
         arms = tuple(arm for arm in study.arms if not wanted or arm in wanted)
-        return Plan(study, settings, arms, lab.Store.of(study, settings, self.out))
+        return Plan(study, self.budget, changes, arms, self.out)
+
+    def _live_all(self, plans: Sequence[Plan]) -> "tuple[list[lab.Run], dict[str, str]]":
+        """Live what is missing, here or elsewhere; return the runs, and what went wrong with the others.
+
+        Where only one study is to be lived, what goes wrong is raised.
+        """
+        runs, faults = [], {}
+        for plan in plans if self.force else ():
+            plan.forget()
+        if several_hosts():
+            if not live_share(plans, blocks_of(plans, self.block)):
+                return [], {}
+        elif self.on == "ray":
+            faults = live_on_ray(blocks_of(plans, self.block))
+        for plan in plans:
+            try:
+                runs += [self._live(plan)] if plan.study.slug not in faults else []
+            except LifelongError as error:
+                if len(plans) == 1:
+                    raise
+                faults[plan.study.slug] = str(error)
+        return runs, faults
 
     def _live(self, plan: Plan) -> "lab.Run":
         from lifelong import lab
@@ -102,11 +137,11 @@ class Run(WithConfiguration):
         with Ticker(plan.study, plan.arms) as news:
             run = lab.run(
                 plan.study,
-                self.budget,
-                changes=self.changes(),
+                plan.budget,
+                changes=plan.changes,
                 arms=plan.arms,
-                out=self.out,
-                force=self.force,
+                out=plan.out,
+                block=self.block,
                 news=news,
             )
         if not self.json:
@@ -119,6 +154,13 @@ class Run(WithConfiguration):
             todo = [{arm: list(range(plan.settings.seeds)) for arm in plan.arms} for plan in plans]
         if self.json:
             show_json({"studies": [_plain_plan(plan, seeds) for plan, seeds in zip(plans, todo, strict=True)]})
+            return 0
+        if self.all:
+            rows = [
+                (plan.study.slug, sum(map(bool, s.values())), _in_full(plan))
+                for plan, s in zip(plans, todo, strict=True)
+            ]
+            show(table(("study", "arms to live", "seconds in full"), rows, numbers=("arms to live", "seconds in full")))
             return 0
         for plan, seeds in zip(plans, todo, strict=True):
             settings = ", ".join(f"{name}={value}" for name, value in plan.settings.items())
@@ -221,6 +263,12 @@ def _summary(runs: Sequence["lab.Run"], adjusted: Mapping[str, float]) -> Any:
         p = (f"{effect.p:.2g}", f"{adjusted[slug]:.2g}") if effect else ("", "")
         rows.append((slug, run.verdict.outcome, *p, f"{run.study.claim.on}: {gain}"))
     return table(("study", "verdict", "p", "adjusted p", "gain (95 % interval)"), rows, numbers=("p", "adjusted p"))
+
+
+def _in_full(plan: Plan) -> str:
+    """Return the seconds that a study took in full; nothing where that is not known."""
+    seconds = cost(plan.study.slug)
+    return f"{seconds:.0f}" if isfinite(seconds) else "unknown"
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -28,11 +28,14 @@ from ._atlas_figures import (
     roles_thumbnail,
     tally,
 )
-from ._catalogue import FAMILIES, KINDS, ROLES, Entry
+from ._catalogue import FAMILIES, KINDS, ROLES, Entry, bibtex
 from ._figures import gains_over
+from ._mechanism import mechanism, pieces
+from ._next import kindred
 from ._report import BADGES, as_html, templates
 from ._ship import ShippedRun
 from ._sources import imported_by
+from ._study import Study
 from ._verdict import Verdict
 from ._words import plain, spoken, unit_of
 
@@ -56,14 +59,45 @@ class Finding(NamedTuple):
 
 
 def build_atlas(
-    papers: Sequence[Entry], runs: Mapping[str, ShippedRun], anchors: Sequence[Comparison], folder: Path
+    papers: Sequence[Entry],
+    runs: Mapping[str, ShippedRun],
+    anchors: Sequence[Comparison],
+    folder: Path,
+    written: Mapping[str, Study] | None = None,
+    docs: str = "",
 ) -> list[Path]:
-    """Write the index and a page for every run into a folder, and return the files; raise `BadFile` if it cannot be."""
-    pages = {"index.html": templates().render_template("atlas.html", **_content(papers, runs, anchors))}
-    pages |= {f"studies/{slug}.html": as_html(run, home="../index.html") for slug, run in runs.items()}
+    """Write the index and a page for every paper into a folder, and return the files; raise `BadFile` if it cannot be.
+
+    `written` are studies that run, lived or not; `docs` is the address of the documentation as seen from the folder, if
+    there is one.
+    """
+    deeper = f"../{docs}" if docs and "://" not in docs else docs
+    pages = {"index.html": templates().render_template("atlas.html", docs=docs, **_content(papers, runs, anchors))}
+    for paper in papers:
+        run = runs.get(paper.slug)
+        study = (written or {}).get(paper.slug)
+        pages[f"studies/{paper.slug}.html"] = (
+            as_html(run, "../index.html", deeper) if run else _unlived(paper, study, deeper)
+        )
     for name, page in pages.items():
         write_atomically(folder / name, page.encode())
     return [folder / name for name in pages]
+
+
+def _unlived(paper: Entry, study: Study | None, docs: str) -> str:
+    """Return the page of a paper of which nothing was found yet: its claim and, where that is written, its study."""
+    return templates().render_template(
+        "planned.html",
+        docs=docs,
+        paper=paper,
+        family=FAMILIES[paper.family],
+        standing=paper.status,
+        mark=MARK_OF[paper.status],
+        mechanism=safe(mechanism(study)) if study else "",
+        annotated=pieces(study) if study else [],
+        kindred=kindred(paper),
+        bibtex=bibtex(paper),
+    )
 
 
 def _content(papers: Sequence[Entry], runs: Mapping[str, ShippedRun], anchors: Sequence[Comparison]) -> dict[str, Any]:

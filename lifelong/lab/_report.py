@@ -14,7 +14,8 @@ from lifelong.life import write_atomically
 from . import _figures as figures
 from ._catalogue import FAMILIES, bibtex
 from ._figures import Panel
-from ._mechanism import code, mechanism
+from ._mechanism import mechanism, origins, pieces
+from ._next import next_steps, related
 from ._runner import Run
 from ._verdict import Outcome, Verdict
 from ._words import (
@@ -28,6 +29,7 @@ from ._words import (
     ranges,
     refutation,
     spoken,
+    tuning,
     units,
 )
 
@@ -55,9 +57,9 @@ def report(run: Run, path: str | Path | None = None) -> Path:
     return path
 
 
-def as_html(run: Run, home: str = "") -> str:
-    """Return the report as the text of an HTML page; `home` is the address of the site it belongs to."""
-    return templates().render_template("study.html", home=home, **_content(run))
+def as_html(run: Run, home: str = "", docs: str = "") -> str:
+    """Return the report as the text of an HTML page; `home` is the address of its site, `docs` that of the documentation."""
+    return templates().render_template("study.html", home=home, docs=docs, **_content(run))
 
 
 def as_table(run: Run) -> "Table":
@@ -172,7 +174,11 @@ def _content(run: Run) -> dict[str, Any]:
         "secondary": [_secondary(v) for v in run.secondary],
         "forests": list(map(_panel, figures.secondary_figures(run))) if run.secondary else [],
         "mechanism": safe(mechanism(run.study)),
-        "source": code(run.study),
+        "annotated": pieces(run.study),
+        "tuning": tuning(run),
+        "origins": [{"name": name, "words": safe(words)} for name, words in origins(run.study)],
+        "steps": [step._asdict() for step in next_steps(run)],
+        "related": [one._asdict() for one in related(paper)],
         "settings": _settings(run),
         "budget": run.budget,
         "command": run.study.command(run.budget, run.settings),
@@ -262,6 +268,6 @@ def _capital(words: str) -> str:
 def templates() -> Environment:
     """Return the pages of this package; all of them share one style sheet."""
     folder = files("lifelong.lab") / "templates"
-    names = ("page.css", "study.html", "trace.html", "atlas.css", "atlas.html", "atlas.js")
+    names = ("page.css", "study.html", "planned.html", "trace.html", "atlas.css", "atlas.html", "atlas.js")
     pages = {name: (folder / name).read_text(encoding="utf-8") for name in names}
     return Environment(templates=pages, trim_blocks=True, lstrip_blocks=True, undefined_behavior="strict")

@@ -5,6 +5,7 @@ import inspect
 import json
 import os
 import re
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from lifelong.life import write_atomically
 from ._folders import default_folder
 from ._study import Settings, Study
 
+ABANDONED = 3600.0
+"""Seconds after which nobody writes a file any more."""
+
 
 @dataclass(frozen=True)
 class Store:
@@ -30,12 +34,15 @@ class Store:
     folder: Path
 
     def prepare(self) -> None:
-        """Make the folder; raise `BadFile` where it cannot be written to."""
+        """Make the folder, without what killed processes left half written; raise `BadFile` where it cannot be written to."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             probe = self.folder / f".{os.getpid()}.probe"
             probe.touch()
             probe.unlink()
+            for path in self.folder.rglob(".*.tmp"):
+                if time.time() - path.stat().st_mtime > ABANDONED:
+                    path.unlink(missing_ok=True)
         except OSError as error:
             raise BadFile(
                 f"results cannot be written to '{self.folder}': {error.strerror}; choose another folder with --out"
@@ -50,11 +57,15 @@ class Store:
         """Return the file of an arm's raw record."""
         return self.folder / f"{arm}.nc"
 
+    def parts(self, arm: str) -> list[Path]:
+        """Return the files of blocks of an arm's seeds that were stored apart."""
+        return sorted((self.folder / "parts").glob(f"{arm}.*.nc"))
+
     def load(self, arm: str) -> xr.Dataset | None:
-        """Return an arm's raw record, or None where it was not lived; raise `BadFile` where the file is corrupt."""
-        path = self.path(arm)
-        if not path.exists():
-            return None
+        """Return an arm's raw record with its parts, None where it was not lived; raise `BadFile` where one is corrupt."""
+        return _joined([self._read(path) for path in (self.path(arm), *self.parts(arm)) if path.exists()])
+
+    def _read(self, path: Path) -> xr.Dataset:
         try:
             with xr.open_dataset(path, engine="h5netcdf") as stored:
                 stored["seed"]
@@ -64,26 +75,52 @@ class Store:
 
     def add(self, arm: str, lives: xr.Dataset) -> xr.Dataset:
         """Store lives beside those of other seeds already there; return them all, sorted by seed."""
-        stored = self.load(arm)
-        if stored is not None:
-            lives = xr.concat(
-                [stored, lives],
-                "seed",
-                data_vars="minimal",
-                coords="minimal",
-                compat="override",
-                join="override",
-                combine_attrs=_extended,
-            ).sortby("seed")
-        temporary = self.folder / f".{arm}.{os.getpid()}.nc"
+        parts, stored = self.parts(arm), self.load(arm)
+        every = _joined([lives] if stored is None else [stored, lives])
+        assert every is not None
+        self._settle(arm, every, parts)
+        return every
+
+    def _settle(self, arm: str, lives: xr.Dataset, parts: Sequence[Path]) -> None:
+        """Write the whole record of an arm, then remove what it makes superfluous."""
+        self._write(self.path(arm), lives)
+        for path in (*parts, self.folder / _choice(arm)):
+            path.unlink(missing_ok=True)
+
+    def add_part(self, arm: str, lives: xr.Dataset) -> None:
+        """Store lives in a file of their own, named by their seeds: whoever else lives the arm is not in the way."""
+        path = self.folder / "parts" / f"{arm}.{_short(str(lives.seed.values.tolist()))}.nc"
+        path.parent.mkdir(exist_ok=True)
+        self._write(path, lives)
+
+    def gather(self, arm: str) -> xr.Dataset | None:
+        """Return an arm's raw record, its parts joined to one file."""
+        parts, lives = self.parts(arm), self.load(arm)
+        if parts and lives is not None:
+            self._settle(arm, lives, parts)
+        return lives
+
+    def _write(self, path: Path, lives: xr.Dataset) -> None:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             lives.to_netcdf(temporary, engine="h5netcdf")
-            write_atomically(self.path(arm), temporary.read_bytes())
+            write_atomically(path, temporary.read_bytes())
         except OSError as error:
-            raise BadFile(f"'{self.path(arm)}' cannot be written: {error.strerror or error}") from error
+            raise BadFile(f"'{path}' cannot be written: {error.strerror or error}") from error
         finally:
             temporary.unlink(missing_ok=True)
-        return lives
+
+    def chosen(self, arm: str) -> float | None:
+        """Return the hyperparameter that was chosen for an arm, None where none was yet."""
+        lives = self.load(arm)
+        if lives is not None and "chosen" in lives.attrs:
+            return float(lives.attrs["chosen"])
+        return self.read_json(_choice(arm))
+
+    def choose(self, arm: str, value: float) -> float:
+        """Note the hyperparameter that was chosen for an arm, and return it."""
+        self.write_json(_choice(arm), value)
+        return value
 
     def checkpoint(self, arm: str, purpose: str, seeds: Sequence[int]) -> Path:
         """Return where an unfinished life of an arm with these seeds is saved."""
@@ -91,7 +128,7 @@ class Store:
 
     def forget(self, arm: str) -> None:
         """Remove what was lived of an arm, finished or not."""
-        for path in (self.path(arm), *(self.folder / "unfinished").glob(f"{arm}.*.safetensors")):
+        for path in (self.path(arm), *self.parts(arm), *(self.folder / "unfinished").glob(f"{arm}.*")):
             path.unlink(missing_ok=True)
 
     def write_json(self, name: str, content: Any) -> Path:
@@ -108,11 +145,32 @@ class Store:
             raise BadFile(f"'{path}' is not readable JSON ({error}); it was left as it is: move it away") from error
 
 
+def _choice(arm: str) -> str:
+    """Return the name of the file in which the hyperparameter of an unfinished arm is noted."""
+    return f"unfinished/{arm}.chosen.json"
+
+
+def _joined(lives: Sequence[xr.Dataset]) -> xr.Dataset | None:
+    """Return lives of several seeds as one record, sorted by seed; a seed that is there twice counts once."""
+    if len(lives) < 2:
+        return lives[0] if lives else None
+    every = xr.concat(
+        lives,
+        "seed",
+        data_vars="minimal",
+        coords="minimal",
+        compat="override",
+        join="override",
+        combine_attrs=_extended,
+    )
+    return every.drop_duplicates("seed").sortby("seed")
+
+
 def _extended(attributes: Sequence[dict[str, Any]], context: Any = None) -> dict[str, Any]:
-    """Return what is known of lives that were lived one after the other: seconds add up, other codes are all named."""
-    first, last = attributes[0], attributes[-1]
-    seconds = {name: first[name] + last[name] for name in first.keys() & last.keys() if name.endswith("_seconds")}
-    codes = dict.fromkeys(str(known["code"]) for known in attributes if "code" in known)
+    """Return what is known of lives that were lived apart: seconds add up, other codes are all named."""
+    first, shared = attributes[0], set.intersection(*map(set, attributes))
+    seconds = {name: sum(one[name] for one in attributes) for name in shared if name.endswith("_seconds")}
+    codes = dict.fromkeys(code for one in attributes for code in str(one.get("code", "")).split(", ") if code)
     return first | seconds | ({"code": ", ".join(codes)} if codes else {})
 
 

@@ -139,6 +139,7 @@ class Study:
         tuning_seeds: seeds for choosing hyperparameters, disjoint from those of evaluation (0, 1, 2 …).
         tune_on: the measure by which they are chosen.
         curve: the raw variable a report draws over exams, and the one it draws as a task matrix.
+        derived: arms that nobody lives, but `across` makes from the others.
     """
 
     slug: str

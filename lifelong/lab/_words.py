@@ -255,3 +255,19 @@ def _power(exponent: int) -> str:
 
 def _signed(number: str) -> str:
     return number.replace("-", "−")
+
+
+def tuning(run: "Run") -> list[dict[str, str]]:
+    """Return what was tried for each hyperparameter that was chosen among several values, and what that took."""
+    seeds, grids = len(run.study.tuning_seeds), {name: arm.tune for name, arm in run.study.arms.items() if arm.tune}
+    return [
+        {
+            "arm": name,
+            "path": grid.path,
+            "tried": ", ".join(f"{value:g}" for value in grid.values),
+            "lives": f"{len(grid.values) * seeds}",
+            "chosen": f"{float(run.lives[name].attrs['chosen']):g}" if "chosen" in run.lives[name].attrs else "",
+        }
+        for name, grid in grids.items()
+        if len(grid.values) > 1 and name in run.lives
+    ]

@@ -14,7 +14,21 @@ STUDY, OTHER = tiny_study.SLUGS
 OPTIONS = {
     "list": ["--family", "--role", "--status", "--kind"],
     "show": ["--full", "--out"],
-    "run": ["--budget", "--seeds", "--set", "--arms", "--out", "--force", "--dry-run", "--strict"],
+    "run": [
+        *(
+            "--budget",
+            "--seeds",
+            "--set",
+            "--all",
+            "--arms",
+            "--on",
+            "--block",
+            "--out",
+            "--force",
+            "--dry-run",
+            "--strict",
+        )
+    ],
     "report": ["--budget", "--seeds", "--set", "--out", "--markdown", "--open"],
     "verify": ["--all", "--out"],
     "ship": ["--all", "--source", "--to", "--out"],
@@ -23,7 +37,7 @@ OPTIONS = {
     "cite": ["--all"],
     "anchors": ["--markdown", "--readme", "--seeds", "--quick", "--force", "--strict", "--out"],
     "assess": [],
-    "atlas": ["--results", "--out"],
+    "atlas": ["--results", "--out", "--docs"],
     "trace": [
         *("--models", "--folds", "--seed", "--out", "--most", "--student", "--skill", "--item", "--outcome", "--time"),
         *("--attempt", "--layout", "--time-unit", "--encoding", "--exam", "--attempts", "--pass-mark", "--anchors"),

@@ -13,7 +13,7 @@ def blocks(page: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
-SLOW = ("a-year-in-production.md",)
+SLOW = ("a-year-in-production.md", "generative-models.md", "improve.md", "practice-logs.md")
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import ast
+import inspect
 import io
 import re
 from dataclasses import replace
@@ -9,9 +11,11 @@ import pytest
 from miniature import drawn
 from rich.console import Console
 
+from lifelong import studies
 from lifelong.errors import BadFile
-from lifelong.lab import Arm, Claim, Outcome, bibtex, run
-from lifelong.lab._mechanism import _paragraph
+from lifelong.lab import Arm, Claim, Outcome, bibtex, run, select
+from lifelong.lab._mechanism import _paragraph, annotated, origins
+from lifelong.lab._next import next_steps, related
 from lifelong.lab._report import as_html, as_markdown, as_table, report
 from lifelong.lab._words import arm_rows
 
@@ -106,17 +110,19 @@ def test_the_parts_come_in_their_order(html):
     assert titles == [
         "The number",
         "Every seed",
+        "Over the life",
         "Arms",
         "Controls",
-        "Over the life",
         "Task by task",
         "Secondary claims",
         "How it works",
-        "Settings",
+        "Hyperparameters",
+        "The command",
         "Where the numbers come from",
-        "Reference",
         "What was simplified",
         "What would refute it",
+        "References",
+        "What to try next",
     ]
 
 
@@ -200,7 +206,7 @@ def test_an_arm_of_which_no_seed_is_left_has_its_place(tmp_path):
     assert "Diverged seeds, counted as worst: replay 8 of 8." in words(html)
     assert html.count('class="cross"') == 8
     assert "nan" not in words(
-        re.sub(r"<details>.*?</details>", "", html, flags=re.DOTALL)
+        re.sub(r'<div class="annotated".*?</section>', "", html, flags=re.DOTALL)
     )  # the study's code may say so
 
 
@@ -232,6 +238,46 @@ def test_text_of_the_study_cannot_break_the_page(tmp_path):
     assert Page(html).faults == []
     assert html.count("{{ claim }}") == 4
     assert "<b>" in shown(as_table(done))
+
+
+def test_a_study_is_shown_piece_by_piece_beside_what_it_says_of_itself():
+    study = studies.load("refresh-learning")
+    parts = annotated(study)
+    code = "\n".join(part.code for part in parts)
+    source = inspect.getsource(study.module)
+    said = [line for node in ast.walk(ast.parse(source)) for line in _said(node)]
+    left = [line for number, line in enumerate(source.splitlines(), 1) if line.strip() and number not in said]
+    assert [line for line in code.splitlines() if line.strip()] == left
+    (disturbed,) = [part for part in parts if part.code.startswith("def disturbed")]
+    assert disturbed.words.startswith("<p>Return DER++ whose steps start from disturbed weights")
+    (claim,) = [part for part in parts if part.code.startswith("    claim=Claim(")]
+    assert claim.words == "<p><code>claim</code>: what is claimed, declared before it is run.</p>"
+    assert all(part.words for part in parts[1:])
+
+
+def _said(node):
+    """Yield the lines of a text that stands as a statement: a docstring, or what explains an assignment."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        yield from range(node.lineno, node.end_lineno + 1)
+
+
+def test_numbers_say_which_paper_and_section_they_come_from():
+    found = origins(studies.load("uncle"))
+    assert ("NoiseAlignment", "strength: γ; 0.01 in the paper.") in found
+    assert any(name == "OutputPreservation" and "equation 2" in words for name, words in found)
+
+
+def test_what_tuning_took_is_told(html):
+    table = words(html).split("Chosen on other seeds")[1].split("The command")[0]
+    assert "replay" in table and "0, 0.05" in table and " 4 0.05" in table
+
+
+def test_what_to_try_next_can_be_typed(tmp_path):
+    done = run(drawn(8), out=tmp_path)
+    first, *_ = next_steps(done)
+    assert first.command == "lifelong run uer --budget full --set seeds=32"
+    assert {one.paper.slug for one in related(done.study.paper)} <= {paper.slug for paper in select(status="ready")}
+    assert all(one.parts for one in related(done.study.paper))
 
 
 @pytest.mark.parametrize(

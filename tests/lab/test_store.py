@@ -1,4 +1,5 @@
 import linecache
+import os
 import types
 
 import numpy as np
@@ -170,3 +171,31 @@ def test_plain_values_come_back_from_json(tmp_path):
 
 def test_the_code_has_a_fingerprint():
     assert len(code_fingerprint()) == 12
+
+
+def test_parts_of_an_arm_are_read_as_one_and_gathered(tmp_path):
+    store, whole = Store(tmp_path), lives(range(6))
+    for seeds in ([4, 5], [0, 1], [1, 2, 3]):
+        store.add_part("replay", whole.sel(seed=seeds))
+    assert len(store.parts("replay")) == 3 and not store.path("replay").exists()
+    gathered = store.gather("replay")
+    assert gathered.identical(store.load("replay")) and not store.parts("replay")
+    xr.testing.assert_identical(gathered.drop_attrs(), whole.drop_attrs())
+    assert (gathered.attrs["run_seconds"], gathered.attrs["code"]) == (3.0, "abc")
+
+
+def test_a_choice_is_noted_until_the_life_that_holds_it_is_stored(tmp_path):
+    store = Store(tmp_path)
+    assert store.chosen("replay") is None
+    assert store.choose("replay", 0.25) == store.chosen("replay") == 0.25
+    store.add("replay", lives([0, 1]))
+    assert store.chosen("replay") == 0.5 and not list(tmp_path.glob("unfinished/*"))
+
+
+def test_what_a_killed_process_left_half_written_goes(tmp_path):
+    old, new = tmp_path / ".replay.nc.1.tmp", tmp_path / ".joint.nc.2.tmp"
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, 0))
+    Store(tmp_path).prepare()
+    assert not old.exists() and new.exists()

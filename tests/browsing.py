@@ -8,6 +8,7 @@ import select
 import shutil
 import subprocess
 
+import pytest
 from matplotlib.image import imread
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -85,3 +86,14 @@ class Browser:
         self.process.wait(timeout=20)
         os.close(self.to)
         os.close(self.back)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Return a browser of the module's own."""
+    if CHROMIUM is None:
+        missing = "no browser: neither chromium nor chromium-browser is on the PATH (apt-get install chromium)"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    browser = Browser(tmp_path_factory.mktemp("browser"))
+    yield browser
+    browser.close()

@@ -1,0 +1,80 @@
+"""Living blocks of seeds on a Ray cluster: `lifelong run --on ray`.
+
+Every process stores what it has lived in the folder of the run, which all of them must see. So nothing is lost with a
+process, and what is missing afterwards is lived by whoever gives the same command again.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from lifelong.errors import LifelongError, MissingExtra
+
+from ._cache import keep_compiled
+from ._output import say
+from ._plan import Block
+
+RETRIES = 8
+"""How often a block whose process died is started anew; it goes on from its checkpoint."""
+
+SAVING = 60.0
+"""Seconds that processes have to save what they live when a run is interrupted."""
+
+
+def live_on_ray(blocks: Sequence[Block]) -> dict[str, str]:
+    """Live blocks on the cluster that RAY_ADDRESS names, or on one started here; return what went wrong, by study.
+
+    Raises `MissingExtra` without Ray.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtra("--on ray", "ray", "ray") from None
+    if not blocks:
+        return {}
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        return _gathered(ray, _started(ray, blocks))
+    finally:
+        ray.shutdown()
+
+
+def _started(ray: Any, blocks: Sequence[Block]) -> dict[Any, Block]:
+    """Start every block once its arm is tuned; return what is on its way."""
+    gpus = 1 if ray.cluster_resources().get("GPU") else 0
+    start = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_live).remote
+    tunings = {(block.slug, block.arm): block.tuning() for block in blocks if not block.tuned}
+    tuned = {arm: start(block) for arm, block in tunings.items()}
+    return {start(block, tuned.get((block.slug, block.arm))): block for block in blocks}
+
+
+def _live(block: Block, tuned: None = None) -> None:
+    """Live a block in a process of its own, after its arm was tuned."""
+    keep_compiled()
+    block.live()
+
+
+def _gathered(ray: Any, on_its_way: dict[Any, Block]) -> dict[str, str]:
+    """Wait for all blocks; return what went wrong, by study."""
+    faults, count = {}, len(on_its_way)
+    try:
+        while on_its_way:
+            (one,), _ = ray.wait(list(on_its_way), num_returns=1)
+            block = on_its_way.pop(one)
+            try:
+                ray.get(one)
+                say(f"{block} is done ({count - len(on_its_way)} of {count})")
+            except (LifelongError, ray.exceptions.RayError) as error:
+                faults[block.slug] = _sentence(error)
+    except KeyboardInterrupt:
+        for one in on_its_way:
+            ray.cancel(one)
+        ray.wait(list(on_its_way), num_returns=len(on_its_way), timeout=SAVING)
+        raise
+    return faults
+
+
+def _sentence(error: Exception) -> str:
+    """Return what went wrong in a process, without its traceback."""
+    cause = getattr(error, "cause", None) or error
+    return str(cause) if isinstance(cause, LifelongError) else f"a process failed: {cause}"
