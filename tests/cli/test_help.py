@@ -37,6 +37,10 @@ OPTIONS = {
     "cite": ["--all"],
     "anchors": ["--markdown", "--readme", "--seeds", "--quick", "--force", "--strict", "--out"],
     "assess": [],
+    "improve": [
+        *("--problems", "--verifier", "--method", "--rounds", "--every", "--prompts", "--samples", "--learning-rate"),
+        *("--tokens", "--context", "--k", "--seconds", "--seed", "--out"),
+    ],
     "atlas": ["--results", "--out", "--docs"],
     "trace": [
         *("--models", "--folds", "--seed", "--out", "--most", "--student", "--skill", "--item", "--outcome", "--time"),
