@@ -226,7 +226,9 @@ def _numbered(
 
 def _longest(problems: Sequence[dict[str, Any]], answers: list, path: Path) -> int:
     if not any("answer" in problem for problem in problems):
-        raise BadInput(f"no problem in '{path}' has an answer that tells how long one may be; give answer_length (--tokens)")
+        raise BadInput(
+            f"no problem in '{path}' has an answer that tells how long one may be; give answer_length (--tokens)"
+        )
     return max(map(len, answers))
 
 

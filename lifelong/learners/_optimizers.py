@@ -54,7 +54,7 @@ def warmed_adamw(
     """
     shape = optax.warmup_cosine_decay_schedule(0.0, 1.0, min(warm_up, steps // 4), steps, floor)
 
-    def rate(count: Int[Array, ""]) -> Float[Array, ""]:
+    def rate(count: Any) -> Any:
         return learning_rate * shape(count)
 
     adamw = optax.adamw(rate, b1=0.9, b2=0.95, weight_decay=weight_decay)
