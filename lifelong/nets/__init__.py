@@ -20,6 +20,7 @@ from ._policies import Gaussian as Gaussian
 from ._policies import Policy as Policy
 from ._projected import Projected as Projected
 from ._reader import Reader as Reader
+from ._sigmoid import SigmoidNet as SigmoidNet
 from ._vae import VAE as VAE
 from ._vae import Likelihood as Likelihood
 from ._vae import divergence_from_prior as divergence_from_prior
