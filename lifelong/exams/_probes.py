@@ -107,7 +107,10 @@ def _questions(world: Any) -> Any:
 def _spread(centred: Float[Array, "n features"]) -> dict[str, Array]:
     """Return how many directions centred activations use, and the share of their variance along the first."""
     sigma = jnp.linalg.svd(jnp.linalg.qr(centred, mode="r"), compute_uv=False)
-    return {"effective_rank": effective_rank(sigma), "first_share": sigma[0] ** 2 / jnp.maximum((sigma**2).sum(), 1e-30)}
+    return {
+        "effective_rank": effective_rank(sigma),
+        "first_share": sigma[0] ** 2 / jnp.maximum((sigma**2).sum(), 1e-30),
+    }
 
 
 def _layers(model: Any, x: Float[Array, "n *shape"]) -> Float[Array, "layers n features"]:

@@ -16,6 +16,7 @@ from lifelong.worlds import Batch, Lesson, Mixture, World
 
 from ._learner import Learner, blank_batch
 
+
 class EntropyState(eqx.Module):
     """The network, and what it was one step before."""
 

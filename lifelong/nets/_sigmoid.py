@@ -30,7 +30,8 @@ class SigmoidNet(eqx.Module):
             raise BadInput(f"a network needs an input and a layer of at least one unit each, and sizes={sizes}")
         keys = jax.random.split(key, len(sizes) - 1)
         self.weights = tuple(
-            spread * jax.random.normal(k, (units, below)) for k, (below, units) in zip(keys, pairwise(sizes), strict=True)
+            spread * jax.random.normal(k, (units, below))
+            for k, (below, units) in zip(keys, pairwise(sizes), strict=True)
         )
         self.biases = tuple(jnp.zeros(units) for units in sizes[1:])
 

@@ -1,6 +1,7 @@
 """The curvature of a loss, and a network made linear in its weights."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,7 @@ def sharpness(
     def times(v: Float[Array, " weights"]) -> Float[Array, " weights"]:
         return jax.jvp(slope, (flat,), (v,))[1]
 
-    def turn(_: int, v: Float[Array, " weights"]) -> Float[Array, " weights"]:
+    def turn(_: Any, v: Float[Array, " weights"]) -> Float[Array, " weights"]:
         made = times(v)
         return made / jnp.maximum(jnp.linalg.norm(made), 1e-30)
 

@@ -59,7 +59,9 @@ def null_hits(life: xr.Dataset) -> xr.DataArray:
 def families_won(life: xr.Dataset) -> int:
     """Return in how many families theory hits more often than the null predictor, over all seeds."""
     gain = ((life.error <= life.tolerance) * 1.0 - (life.null_error <= life.tolerance)).mean("seed")
-    return sum(float(gain.sel(instrument=[i for i in own if i in gain.instrument]).mean()) > 0 for own in FAMILIES.values())
+    return sum(
+        float(gain.sel(instrument=[i for i in own if i in gain.instrument]).mean()) > 0 for own in FAMILIES.values()
+    )
 
 
 def across(lives: Mapping[str, xr.Dataset]) -> dict[str, dict[str, xr.DataArray]]:
@@ -101,7 +103,9 @@ study = Study(
         "the weaker of the two parts holds, and fails where assumptions are broken.",
     ),
     controls=(Control("broken", "hits", at_most=0.5, because="predictions whose assumptions are broken should miss"),),
-    secondary=(Claim("theory", "null", "hits", by=0.6, knockout="broken", sentence="Theory hits more often than null."),),
+    secondary=(
+        Claim("theory", "null", "hits", by=0.6, knockout="broken", sentence="Theory hits more often than null."),
+    ),
     settings={"world": "digits", "seeds": 16, "instruments": " ".join(INSTRUMENTS)},
     budgets={"smoke": {"seeds": 2}, "quick": {"seeds": 8}, "full": {}},
     simplified="Digits of 8 × 8 pixels; widths of 16 and 128 for 32 and 512 with batches of 32; 90 digits of three classes "

@@ -72,7 +72,9 @@ def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
     joined = joined.rename({dim: "unit_layer" for dim in joined.dims if dim not in ("halving", "seed", "step")})
     probed = lives[-1][["probe_accuracy", "effective_rank", "first_share"]]
     probed = probed.assign_coords(exam=np.arange(settings.coarsest + 1))
-    rate = joined.learning_entropy / xr.DataArray(settings.span / settings.coarsest / np.array(HALVINGS), dims="halving")
+    rate = joined.learning_entropy / xr.DataArray(
+        settings.span / settings.coarsest / np.array(HALVINGS), dims="halving"
+    )
     whole = xr.merge([joined.assign(entropy_rate=rate / settings.images), probed])
     return whole.assign(diverged_at=("seed", diverged))
 
@@ -158,9 +160,16 @@ study = Study(
     ),
     secondary=(
         Claim("ska", "gradient-descent", "order", by=0.1, sentence="Only SKA is time-invariant, not gradient descent."),
-        Claim("ska", "untrained", "hidden_probe", sentence="Learning makes classes easier to read from the last hidden layer."),
+        Claim(
+            "ska",
+            "untrained",
+            "hidden_probe",
+            sentence="Learning makes classes easier to read from the last hidden layer.",
+        ),
         Claim("ska", "no-change", "hidden_probe", sentence="The change of decisions ΔD makes classes easier to read."),
-        Claim("stopped", "ska", "hidden_probe", sentence="Stopping where the entropy is least beats a fixed span of time."),
+        Claim(
+            "stopped", "ska", "hidden_probe", sentence="Stopping where the entropy is least beats a fixed span of time."
+        ),
     ),
     settings={"world": "digits", "seeds": 16, "images": 1000, "span": 2.0, "coarsest": 25},
     budgets={"smoke": {"seeds": 2, "images": 100}, "quick": {"seeds": 8, "images": 500}, "full": {}},
