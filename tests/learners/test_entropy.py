@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from lifelong.errors import BadInput, Mismatch
+from lifelong.exams import LayerProbes
 from lifelong.learners import EntropyLearner, knowledge_flow
 from lifelong.learners._entropy import EntropyState
+from lifelong.life import live
 from lifelong.nets import SigmoidNet
 from lifelong.recipe import Recipe
+from lifelong.teachers import OneByOne
 from lifelong.worlds import Batch, Dataset, Split
 
 SIZES, ROWS, RATE = (6, 5, 4, 3), 12, 0.3
@@ -139,6 +142,28 @@ def test_the_action_is_least_on_any_path():
     for at, v in zip(z[:5], speed[:5], strict=True):
         along = jax.jvp(by_speed, (at, v), (v, 0.7))[1]
         np.testing.assert_allclose(along - jax.grad(lagrangian)(at, v), 0.0, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_seeds_lived_together_live_as_they_do_alone_and_every_layer_is_probed():
+    """With no time to learn, what a probe reads of the input is the same for all seeds, and deeper layers differ."""
+    random = np.random.default_rng(0)
+    y = np.arange(40) % 3
+    x = (random.random((40, 6)) + np.eye(6)[y]).astype(np.float32)
+    world = Split(Dataset(x, y, x, y, ("a", "b", "c")), tasks=1)
+    lives = [
+        live(
+            learner(batch=40), world, OneByOne(1, 4), LayerProbes(), steps=4, seeds=seeds, progress=lambda moment: None
+        )
+        for seeds in ((0, 1), (1,))
+    ]
+    for name, values in lives[0].records.items():
+        np.testing.assert_allclose(values[1], lives[1].records[name][0], rtol=1e-3, atol=1e-4, err_msg=name)
+    probes = lives[0].exams["probe_accuracy"]
+    assert probes.shape[2:] == (4,)
+    np.testing.assert_array_equal(probes[..., 0], probes[0, 0, 0])
+    assert probes[0, 0, 0] > 0.9
+    assert lives[0].exams["effective_rank"][..., 0].max() <= 6
 
 
 def test_mistakes_are_told():
