@@ -8,7 +8,8 @@ In the knock-out the same predictions are made where an assumption is broken on 
 
 Power laws are fitted to sizes up to 128 and tested at 256 and 512; the learning rate is chosen at the small width alone.
 The specification has 512 features for the power law, but then 512 examples without noise determine the teacher and the
-loss is 0: here there are 2,048, which still cut the spectrum short, so that losses fall faster than the law near 512. `hits` is the share of instruments within tolerance.
+loss is 0: here there are 2,048, which still cut the spectrum short, so that losses fall faster than the law near 512.
+`hits` is the share of instruments within tolerance.
 """
 
 from collections.abc import Mapping
