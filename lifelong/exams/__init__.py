@@ -13,6 +13,8 @@ from ._confusion import Closeness as Closeness
 from ._confusion import Confusion as Confusion
 from ._corrupted import Corrupted as Corrupted
 from ._decomposition import Decomposition as Decomposition
+from ._discretisation import Refinement as Refinement
+from ._discretisation import refinement as refinement
 from ._drift import Drift as Drift
 from ._drift import ascended as ascended
 from ._drift import drift as drift
@@ -43,6 +45,9 @@ from ._mean_field import BinaryPerceptronTheory as BinaryPerceptronTheory
 from ._plasticity import Plasticity as Plasticity
 from ._plasticity import effective_rank as effective_rank
 from ._plasticity import srank as srank
+from ._probes import LayerProbes as LayerProbes
+from ._probes import LinearProbe as LinearProbe
+from ._probes import fit_probe as fit_probe
 from ._remains import Auc as Auc
 from ._remains import accuracy_on as accuracy_on
 from ._remains import agreement as agreement

@@ -36,6 +36,7 @@ from ._labels import CrossEntropy as CrossEntropy
 from ._labels import Feedback as Feedback
 from ._labels import Info as Info
 from ._labels import PresentCrossEntropy as PresentCrossEntropy
+from ._labels import SquaredError as SquaredError
 from ._labels import cosines as cosines
 from ._labels import cross_entropy_of as cross_entropy_of
 from ._labels import permitted as permitted

@@ -51,6 +51,18 @@ class CrossEntropy(eqx.Module):
         return cross_entropy_of(jax.vmap(model)(experience.x), experience)
 
 
+class SquaredError(eqx.Module):
+    """Half the squared distance of the model's outputs from one-hot labels, summed over outputs: mean of ½ ‖f(x) − y‖²."""
+
+    def __call__(self, model: PyTree, experience: Batch, *, key: PRNGKeyArray) -> tuple[Float[Array, ""], Info]:
+        """Return the mean loss of a batch, its value and the accuracy."""
+        outputs = jax.vmap(model)(experience.x)
+        wrong = outputs - jax.nn.one_hot(experience.y, outputs.shape[-1])
+        loss = weighted_mean(0.5 * (wrong**2).sum(-1), experience.weight)
+        right = (permitted(outputs, experience).argmax(-1) == experience.y).astype(jnp.float32)
+        return loss, {"loss": loss, "accuracy": weighted_mean(right, experience.weight)}
+
+
 class PresentCrossEntropy(eqx.Module):
     """Softmax cross-entropy among the classes that the batch holds, so that new classes do not push away absent ones.
 

@@ -6,6 +6,10 @@ from ._agent import Fortunes as Fortunes
 from ._cubes import CubeLearner as CubeLearner
 from ._dqn import DQN as DQN
 from ._dqn import DQNState as DQNState
+from ._entropy import EntropyLearner as EntropyLearner
+from ._entropy import EntropyState as EntropyState
+from ._entropy import entropy_slope as entropy_slope
+from ._entropy import knowledge_flow as knowledge_flow
 from ._generative_classifier import GenerativeClassifier as GenerativeClassifier
 from ._generative_classifier import GenerativeClassifierState as GenerativeClassifierState
 from ._gradient import GradientLearner as GradientLearner
