@@ -26,6 +26,7 @@ from ._labels import cosines as cosines
 from ._labels import cross_entropy_of as cross_entropy_of
 from ._labels import permitted as permitted
 from ._labels import weighted_mean as weighted_mean
+from ._numbers import SquaredError as SquaredError
 from ._policy_gradient import Acts as Acts
 from ._policy_gradient import ClippedSurrogate as ClippedSurrogate
 from ._policy_gradient import standardised as standardised
