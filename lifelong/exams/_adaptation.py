@@ -12,6 +12,9 @@ from lifelong.worlds import Batch, Episode, FewShot
 
 from ._exam import Exam
 
+AT_ONCE = 25
+"""Episodes solved at a time: each has a student of its own."""
+
 
 class Adaptation(Exam):
     """Let the learner solve fresh episodes of every part of a world, and mark its answers to their questions.
@@ -43,9 +46,10 @@ class Adaptation(Exam):
             answers = learner.solve(state, episode.support, episode.query.x, key=for_answers)
             return jax.vmap(lambda answer: self._mark(answer, episode.query))(answers)
 
-        keys = jax.random.split(key, (world.tasks, self.episodes))
-        each = jax.vmap(jax.vmap(look, (None, 0)))(jnp.arange(world.tasks), keys)
-        return {self.measure: each.mean(1)}
+        parts = jnp.repeat(jnp.arange(world.tasks), self.episodes)
+        keys = jax.random.split(key, len(parts))
+        each = jax.lax.map(lambda one: look(*one), (parts, keys), batch_size=min(AT_ONCE, len(parts)))
+        return {self.measure: each.reshape(world.tasks, self.episodes, -1).mean(1)}
 
     def _mark(self, answer: Float[Array, "n outputs"], query: Batch) -> Float[Array, ""]:
         if self.measure == "accuracy":

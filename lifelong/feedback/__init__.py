@@ -15,6 +15,7 @@ from ._contrastive import class_means as class_means
 from ._contrastive import prototype_contrast as prototype_contrast
 from ._contrastive import supervised_contrast as supervised_contrast
 from ._contrastive import unit_length as unit_length
+from ._counter_current import CounterCurrent as CounterCurrent
 from ._hypernetworks import TaskCrossEntropy as TaskCrossEntropy
 from ._labels import FORBIDDEN as FORBIDDEN
 from ._labels import AngleCrossEntropy as AngleCrossEntropy

@@ -17,6 +17,8 @@ from ._gradient import GradientState as GradientState
 from ._hebbian import HebbianLearner as HebbianLearner
 from ._hebbian import HebbianState as HebbianState
 from ._learner import Learner as Learner
+from ._local import clipped_apart as clipped_apart
+from ._local import clipped_sgd as clipped_sgd
 from ._maml import ANIL as ANIL
 from ._maml import MAML as MAML
 from ._maml import MetaSGD as MetaSGD

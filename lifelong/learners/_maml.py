@@ -101,7 +101,7 @@ class MAML(FewShotLearner):
 
 
 class ANIL(MAML):
-    """MAML whose episodes change the head alone: features are reused (Raghu et al. 2020, "Rapid Learning or Feature Reuse?")."""
+    """MAML whose episodes change the head alone (Raghu et al. 2020, "Rapid Learning or Feature Reuse?")."""
 
     adapts: tuple[str, ...] | None = eqx.field(static=True, default=("head",), kw_only=True)
 

@@ -9,6 +9,11 @@ from ._binary import field_moments as field_moments
 from ._binary import signs as signs
 from ._conv import ConvNet as ConvNet
 from ._hyper import Hypernetwork as Hypernetwork
+from ._layers import DualNetwork as DualNetwork
+from ._layers import FeedbackAligned as FeedbackAligned
+from ._layers import Stack as Stack
+from ._layers import alignment as alignment
+from ._layers import layers_of as layers_of
 from ._lookup import lookup as lookup
 from ._lstm import LSTM as LSTM
 from ._lstm import recur as recur
