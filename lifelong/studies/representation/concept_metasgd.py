@@ -166,12 +166,12 @@ study = Study(
         "seeds": 16,
         "concepts": 10_000,
         "fresh": 500,
-        "steps": 1000,
+        "steps": 2000,
         "episodes": 4,
         "inner_steps": 5,
         "patience": 32,
         "width": 64,
-        "exam": 200,
+        "exam": 100,
     },
     budgets={
         "smoke": {"seeds": 2, "concepts": 200, "fresh": 60, "steps": 5, "patience": 20, "exam": 10},
@@ -179,6 +179,6 @@ study = Study(
         "full": {},
     },
     simplified="Two hidden layers of 64 units and no normalisation for five layers or four with batch statistics; two logits "
-    "for one; 1000 steps of four episodes, Adam with 0.001 outside; 200 episodes of every part in the exam, from 500 "
+    "for one; 2000 steps of four episodes, Adam with 0.001 outside; 100 episodes of every part in the exam, from 500 "
     "unseen concepts. Sixteen features at most, five steps for ten.",
 )
