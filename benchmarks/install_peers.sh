@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install the libraries that lifelong is measured against, each in an environment of its own: .peers/avalanche,
-# .peers/pybkt, .peers/torch, .peers/teachdeeprl and .peers/sb3.
+# .peers/pybkt, .peers/torch, .peers/teachdeeprl, .peers/sb3 and .peers/higher.
 #
 #   benchmarks/install_peers.sh [PYTHON]      PYTHON (3.11 unless given) makes the environment
 #
@@ -98,3 +98,11 @@ say "torch 2.13.0 and stable-baselines3 2.9.2"
 
 say "checking that it imports"
 "$home/bin/python" -c 'import stable_baselines3 as sb3, torch; print("    stable-baselines3", sb3.__version__, "torch", torch.__version__)'
+
+enter higher
+
+say "torch 2.13.0 and higher 0.2.1, with numpy"
+"${pip[@]}" torch==2.13.0 numpy higher==0.2.1
+
+say "checking that it imports"
+"$home/bin/python" -c 'import higher, torch; from importlib.metadata import version; print("    higher", version("higher"), "torch", torch.__version__)'

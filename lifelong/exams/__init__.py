@@ -1,6 +1,8 @@
 """How to know what has been learned."""
 
 from ._accuracy import Accuracy as Accuracy
+from ._adaptation import Adaptation as Adaptation
+from ._alignment import Alignment as Alignment
 from ._answers import Answers as Answers
 from ._assessment_scale import AssessmentDesign as AssessmentDesign
 from ._assessment_scale import Issue as Issue

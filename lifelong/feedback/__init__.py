@@ -15,6 +15,7 @@ from ._contrastive import class_means as class_means
 from ._contrastive import prototype_contrast as prototype_contrast
 from ._contrastive import supervised_contrast as supervised_contrast
 from ._contrastive import unit_length as unit_length
+from ._counter_current import CounterCurrent as CounterCurrent
 from ._flows import TrajectoryBalance as TrajectoryBalance
 from ._flows import subtrajectory_balance as subtrajectory_balance
 from ._flows import trajectory_balance as trajectory_balance
@@ -51,6 +52,7 @@ from ._likelihood import balance_score as balance_score
 from ._likelihood import balanced_pairs as balanced_pairs
 from ._likelihood import best_distinct as best_distinct
 from ._likelihood import distinct as distinct
+from ._numbers import SquaredError as SquaredError
 from ._oreal import OREAL as OREAL
 from ._oreal import token_credit as token_credit
 from ._policy_gradient import Acts as Acts

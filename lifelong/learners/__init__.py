@@ -10,6 +10,10 @@ from ._entropy import EntropyLearner as EntropyLearner
 from ._entropy import EntropyState as EntropyState
 from ._entropy import entropy_slope as entropy_slope
 from ._entropy import knowledge_flow as knowledge_flow
+from ._few_shot import FewShotLearner as FewShotLearner
+from ._few_shot import FewShotState as FewShotState
+from ._few_shot import ProtoNet as ProtoNet
+from ._few_shot import Start as Start
 from ._generative_classifier import GenerativeClassifier as GenerativeClassifier
 from ._generative_classifier import GenerativeClassifierState as GenerativeClassifierState
 from ._gradient import GradientLearner as GradientLearner
@@ -19,6 +23,13 @@ from ._hebbian import HebbianState as HebbianState
 from ._keeping_best import BestState as BestState
 from ._keeping_best import KeepingBest as KeepingBest
 from ._learner import Learner as Learner
+from ._local import clipped_apart as clipped_apart
+from ._local import clipped_sgd as clipped_sgd
+from ._maml import ANIL as ANIL
+from ._maml import MAML as MAML
+from ._maml import MetaSGD as MetaSGD
+from ._maml import MultiTask as MultiTask
+from ._maml import Reptile as Reptile
 from ._metaplastic import attenuated as attenuated
 from ._metaplastic import metaplastic as metaplastic
 from ._optimizers import clipped_adam as clipped_adam
@@ -32,6 +43,7 @@ from ._policy_learner import right_and_wrong as right_and_wrong
 from ._policy_learner import with_values as with_values
 from ._ppo import PPO as PPO
 from ._ppo import PPOState as PPOState
+from ._regressor import Regressor as Regressor
 from ._trained import Inherited as Inherited
 from ._trained import Trained as Trained
 from ._unlearning import UnlearningLearner as UnlearningLearner

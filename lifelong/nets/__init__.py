@@ -13,6 +13,11 @@ from ._conv import ConvNet as ConvNet
 from ._feedforward import Experts as Experts
 from ._feedforward import SwiGLU as SwiGLU
 from ._hyper import Hypernetwork as Hypernetwork
+from ._layers import DualNetwork as DualNetwork
+from ._layers import FeedbackAligned as FeedbackAligned
+from ._layers import Stack as Stack
+from ._layers import alignment as alignment
+from ._layers import layers_of as layers_of
 from ._lookup import lookup as lookup
 from ._lstm import LSTM as LSTM
 from ._lstm import recur as recur

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._classic_control import MountainCar as MountainCar
     from ._composed import ComposedOperations as ComposedOperations
     from ._composed import Composites as Composites
+    from ._concepts import BooleanConcepts as BooleanConcepts
     from ._corridor import Corridor as Corridor
     from ._corruption import Corruption as Corruption
     from ._cubes import Cubes as Cubes
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from ._environment import Vectors as Vectors
     from ._episodes import Episode as Episode
     from ._episodes import Episodes as Episodes
+    from ._few_shot import FewShot as FewShot
+    from ._few_shot import FewShotClasses as FewShotClasses
+    from ._few_shot import Points as Points
     from ._game24 import Game24 as Game24
     from ._kvbio import KvBio as KvBio
     from ._lexicon import Lexicon as Lexicon
@@ -57,12 +61,14 @@ if TYPE_CHECKING:
     from ._problems import Problems as Problems
     from ._problems import Verdicts as Verdicts
     from ._problems import transcripts as transcripts
+    from ._projected_tasks import ProjectedTasks as ProjectedTasks
     from ._requests import read_requests as read_requests
     from ._sequences import Sequences as Sequences
     from ._sequences import buckets as buckets
     from ._sequences import sequences as sequences
     from ._shortcut import Shortcut as Shortcut
     from ._shuffle import shuffled as shuffled
+    from ._sines import Sines as Sines
     from ._sources import Dataset as Dataset
     from ._sources import dataset as dataset
     from ._stream import Scenario as Scenario
@@ -110,12 +116,14 @@ _HOMES = {
     "_shortcut": ("Shortcut",),
     "_composed": ("ComposedOperations", "Composites"),
     "_classic_control": ("Acrobot", "CartPole", "MountainCar"),
+    "_concepts": ("BooleanConcepts",),
     "_corridor": ("Corridor",),
     "_corruption": ("Corruption",),
     "_cubes": ("Cubes",),
     "_embedded": ("Embedded",),
     "_environment": ("Box", "Discrete", "Environment", "Outcome", "Situation", "Vectors"),
     "_episodes": ("Episode", "Episodes"),
+    "_few_shot": ("FewShot", "FewShotClasses", "Points"),
     "_maze": ("Maze",),
     "_maze_levels": (
         "MazeLevel",
@@ -130,8 +138,10 @@ _HOMES = {
     "_omniglot": ("omniglot",),
     "_passes": ("Passes",),
     "_patterns": ("Patterns", "dataset_entropy"),
+    "_projected_tasks": ("ProjectedTasks",),
     "_requests": ("read_requests",),
     "_shuffle": ("shuffled",),
+    "_sines": ("Sines",),
     "_sources": ("Dataset", "dataset"),
     "_stream": ("Scenario", "Split", "Stream", "Transformed"),
     "_tasks": ("TaskBox", "TaskList", "TaskMaker", "TaskSpace", "Trial", "task_space"),
