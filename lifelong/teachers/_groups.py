@@ -28,7 +28,7 @@ class Group(Teacher):
     nothing may be learned: bodies learn together.
     """
 
-    teacher: Searching
+    teacher: Teacher
     size: int = eqx.field(static=True)
 
     def __check_init__(self):
