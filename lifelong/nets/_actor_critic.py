@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from lifelong.errors import BadInput
 
@@ -151,7 +151,7 @@ def _orthogonal(normal: Float[Array, "outputs inputs"]) -> Float[Array, "outputs
     wide = normal.shape[0] < normal.shape[1]
     rows = normal if wide else normal.T
 
-    def add(i: int, found: Array) -> Array:
+    def add(i: Int[Array, ""], found: Array) -> Array:
         row = rows[i]
         for _ in range(2):
             row = row - (found @ row) @ found
