@@ -37,7 +37,9 @@ class Group(Teacher):
         if not isinstance(self.teacher, Searching):
             raise BadInput(f"a group asks a teacher that searches a space, not {type(self.teacher).__name__}")
         if getattr(self.teacher, "robust", False):
-            raise BadInput("bodies of a group learn together, so none can be kept from learning: build PLR(robust=False)")
+            raise BadInput(
+                "bodies of a group learn together, so none can be kept from learning: build PLR(robust=False)"
+            )
 
     def init(self, *, key: PRNGKeyArray) -> PyTree:
         """Return the teacher's plan."""

@@ -155,7 +155,9 @@ class Environment(World):
             task = self.level(task)
         if isinstance(lesson, Several):
             if (asked := len(jax.tree.leaves(task)[0])) != n:
-                raise Mismatch(f"the teacher asks for {asked} tasks at once, and {n} bodies meet one each: Group(…, {n})")
+                raise Mismatch(
+                    f"the teacher asks for {asked} tasks at once, and {n} bodies meet one each: Group(…, {n})"
+                )
             return task
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n, *jnp.shape(leaf))), task)
 

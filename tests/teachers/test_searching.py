@@ -221,6 +221,8 @@ def test_lanes_share_the_condition_of_what_is_due_now_and_then():
         return sometimes(due, lambda state: jnp.sin(state) + 5, state)
 
     np.testing.assert_allclose(jax.vmap(lane)(due, states), np.where(due, np.sin(states) + 5, states), rtol=1e-6)
-    np.testing.assert_allclose(jax.vmap(jax.vmap(lane))(due[:, None], states[:, None])[:, 0], jax.vmap(lane)(due, states))
+    np.testing.assert_allclose(
+        jax.vmap(jax.vmap(lane))(due[:, None], states[:, None])[:, 0], jax.vmap(lane)(due, states)
+    )
     nested = jax.make_jaxpr(jax.vmap(jax.vmap(lane)))(due[:, None], states[:, None])
     assert [equation.primitive.name for equation in nested.eqns].count("cond") == 1
