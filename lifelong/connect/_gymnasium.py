@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from math import isfinite
 from typing import Any
 
 from lifelong.errors import BadInput, MissingExtra
@@ -60,8 +61,16 @@ class TeachGymnasium(Wrapper):
         return observation, {**info, "task": deepcopy(self.task)}
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Take a step; tell the teacher the return where it ends the episode."""
+        """Take a step; tell the teacher the return where it ends the episode.
+
+        Raises `BadInput` for a reward that is not finite; the teacher is told nothing of that episode.
+        """
         observation, reward, terminated, truncated, info = self.env.step(action)
+        if not isfinite(reward):
+            raise BadInput(
+                f"the environment's reward is {float(reward)} in an episode of the task {self.task}, of which the teacher was "
+                "not told; rewards must be finite: mend the environment, or reset it and go on"
+            )
         self._return += float(reward)
         info = {**info, "task": deepcopy(self.task)}
         if terminated or truncated:

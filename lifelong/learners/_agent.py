@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 from lifelong.errors import Mismatch
 from lifelong.keys import key_for
 from lifelong.nets import Policy
-from lifelong.worlds import Discrete, Environment, Situation, World
+from lifelong.worlds import Discrete, Environment, Several, Situation, World
 
 from ._learner import Learner
 
@@ -71,15 +71,19 @@ class Steps(NamedTuple):
 
 
 class Lived(NamedTuple):
-    """An experience: the steps of a crew, the crew after them, and whether it is to be learned from."""
+    """An experience: the steps of a crew, the crew after them, and whether it is to be learned from.
+
+    Where `several` is true each body had a task of its own, and what became of each is told.
+    """
 
     steps: Steps
     crew: Crew
     learn: Bool[Array, ""] | bool = True
+    several: bool = False
 
     def of(self, lesson: Any) -> "Lived":
         """Return the experience as the lesson wants it: only tried where the lesson's `learn` is false."""
-        return self._replace(learn=getattr(lesson, "learn", True))
+        return self._replace(learn=getattr(lesson, "learn", True), several=isinstance(lesson, Several))
 
     def kept(self, new: PyTree, old: PyTree) -> PyTree:
         """Return what learning has made of a state, or the old state where the experience is not to be learned from."""
@@ -202,13 +206,15 @@ def outcome_of(lived: Lived) -> dict[str, Array]:
 
     `return` is the mean return of the episodes that ended in the lesson (of what there is of those underway where none did),
     `episodes` how many they were; `recent` and `recent_length` are means over the last hundred episodes, whoever's lessons
-    they were.
+    they were. Where each body had its own task, `each_return` is the mean return of its episodes that ended, NaN of none.
     """
     steps, fortunes = lived.steps, lived.crew.fortunes
     ended = steps.ended.astype(jnp.float32)
-    of_ended = (ended * steps.score).sum() / jnp.maximum(ended.sum(), 1.0)
+    total, count = (ended * steps.score).sum(0), ended.sum(0)
+    of_ended = total.sum() / jnp.maximum(count.sum(), 1.0)
     score = jnp.where(ended.sum() > 0, of_ended, steps.score[-1].mean())
-    return {
+    own = {"each_return": jnp.where(count > 0, total / jnp.maximum(count, 1.0), jnp.nan)} if lived.several else {}
+    return own | {
         "return": score,
         "episodes": ended.sum(),
         "recent": fortunes.mean,

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from lifelong.errors import BadInput
 
@@ -143,8 +143,19 @@ def orthogonal(net: PyTree, head: float, *, key: PRNGKeyArray) -> Any:
 
 
 def _orthogonal(normal: Float[Array, "outputs inputs"]) -> Float[Array, "outputs inputs"]:
-    """Return a matrix with orthonormal rows, or columns where there are fewer, uniform among all such."""
+    """Return a matrix with orthonormal rows, or columns where there are fewer, uniform among all such.
+
+    By Gram and Schmidt, each row twice against those before it. LAPACK's decomposition waits, within a thread of XLA's pool,
+    for others of that pool: two at once on a machine of two cores wait for each other for ever.
+    """
     wide = normal.shape[0] < normal.shape[1]
-    q, r = jnp.linalg.qr(normal.T if wide else normal)
-    q = q * jnp.sign(jnp.diagonal(r))
-    return q.T if wide else q
+    rows = normal if wide else normal.T
+
+    def add(i: Int[Array, ""], found: Array) -> Array:
+        row = rows[i]
+        for _ in range(2):
+            row = row - (found @ row) @ found
+        return found.at[i].set(row / jnp.linalg.norm(row))
+
+    found = jax.lax.fori_loop(0, len(rows), add, jnp.zeros_like(rows))
+    return found if wide else found.T

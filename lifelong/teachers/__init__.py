@@ -4,6 +4,7 @@ from ._advisers import Adviser as Adviser
 from ._advisers import Learned as Learned
 from ._advisers import Scripted as Scripted
 from ._advisers import shortened as shortened
+from ._groups import Group as Group
 from ._interest import OMNI as OMNI
 from ._learning_progress import ALPGMM as ALPGMM
 from ._learning_progress import CovarGMM as CovarGMM

@@ -33,31 +33,40 @@ def cholesky(covariance: Float[Array, "*k d d"]) -> Float[Array, "*k d d"]:
     return jnp.stack(columns, -1)
 
 
-def log_densities(points: Float[Array, "n d"], mixture: Gaussians) -> Float[Array, "n k"]:
-    """Return ln w_k + ln N(x; μ_k, Σ_k), −∞ for components that are not there."""
-    root = cholesky(mixture.covariances)
+def log_densities(points: Float[Array, "n d"], mixture: Gaussians) -> Float[Array, "k n"]:
+    """Return ln w_k + ln N(x; μ_k, Σ_k), −∞ for components that are not there.
+
+    Points run along the last axis here and below: it is long, and components and dimensions are few.
+    """
+    root, solved = cholesky(mixture.covariances), []
     dims = points.shape[1]
-    away, solved = points[:, None, :] - mixture.means, []
-    for j in range(dims):
-        rest = away[..., j] - sum((root[:, j, i] * solved[i] for i in range(j)), jnp.float32(0))
-        solved.append(rest / root[:, j, j])
+    for j, away in enumerate(_away(points, mixture.means)):
+        rest = away - sum((root[:, j, i, None] * solved[i] for i in range(j)), jnp.float32(0))
+        solved.append(rest / root[:, j, j, None])
     distance = sum((one**2 for one in solved), jnp.float32(0))
     scale = jnp.log(jnp.diagonal(root, axis1=-2, axis2=-1)).sum(-1) + 0.5 * dims * jnp.log(2 * jnp.pi)
-    return jnp.log(mixture.weights) - 0.5 * distance - scale
+    return (jnp.log(mixture.weights) - scale)[:, None] - 0.5 * distance
 
 
-def maximised(points: Float[Array, "n d"], shares: Float[Array, "n k"], floor: float = 1e-6) -> Gaussians:
+def maximised(points: Float[Array, "n d"], shares: Float[Array, "k n"], floor: float = 1e-6) -> Gaussians:
     """Return the mixture that points belong to in these shares; `floor` is added to every variance."""
-    there = shares.sum(0) > 0
-    counts = shares.sum(0) + EPSILON
-    means = (shares.T @ points) / counts[:, None]
-    away = points[:, None, :] - means
-    covariances = jnp.einsum("nk,nki,nkj->kij", shares, away, away) / counts[:, None, None]
+    total, dims = shares.sum(1), points.shape[1]
+    counts = total + EPSILON
+    means = (shares @ points) / counts[:, None]
+    away = _away(points, means)
+    of_pairs = {(i, j): (shares * away[i] * away[j]).sum(1) / counts for i in range(dims) for j in range(i + 1)}
+    rows = [jnp.stack([of_pairs[max(i, j), min(i, j)] for j in range(dims)], -1) for i in range(dims)]
+    there = total > 0
     return Gaussians(
         jnp.where(there, counts / jnp.where(there, counts, 0).sum(), 0.0),
         means,
-        covariances + floor * jnp.eye(points.shape[1]),
+        jnp.stack(rows, -2) + floor * jnp.eye(dims),
     )
+
+
+def _away(points: Float[Array, "n d"], means: Float[Array, "k d"]) -> list[Float[Array, "k n"]]:
+    """Return how far points are from means, a dimension each."""
+    return [row - mean[:, None] for row, mean in zip(points.T, means.T, strict=True)]
 
 
 def fitted(
@@ -71,12 +80,12 @@ def fitted(
 
     def log_likelihoods(mixture: Gaussians) -> tuple[Array, Array]:
         joint = log_densities(points, mixture)
-        return joint, jax.nn.logsumexp(joint, axis=1)
+        return joint, jax.nn.logsumexp(joint, axis=0)
 
     def step(carry: tuple[Gaussians, Array, Array, Array]) -> tuple[Gaussians, Array, Array, Array]:
         mixture, before, _, i = carry
         joint, each = log_likelihoods(mixture)
-        return maximised(points, jnp.exp(joint - each[:, None])), each.mean(), each.mean() - before, i + 1
+        return maximised(points, jnp.exp(joint - each)), each.mean(), each.mean() - before, i + 1
 
     def unfinished(carry: tuple[Gaussians, Array, Array, Array]) -> Array:
         return (jnp.abs(carry[2]) >= tolerance) & (carry[3] < most)
@@ -106,18 +115,19 @@ def spread_out(points: Float[Array, "n d"], k: int, *, key: PRNGKeyArray) -> Flo
 
 def clustered(
     points: Float[Array, "n d"], centres: Float[Array, "k d"], there: Bool[Array, " k"], *, most: int = 100
-) -> Float[Array, "n k"]:
+) -> Float[Array, "k n"]:
     """Return which cluster every point belongs to, as 0 and 1, after Lloyd's algorithm from these centres."""
 
     def shares(centres: Array) -> Array:
-        distances = ((points[:, None, :] - centres) ** 2).sum(-1)
-        return jax.nn.one_hot(jnp.argmin(jnp.where(there, distances, jnp.inf), 1), len(centres))
+        distances = sum((away**2 for away in _away(points, centres)), jnp.float32(0))
+        nearest = jnp.argmin(jnp.where(there[:, None], distances, jnp.inf), 0)
+        return (nearest == jnp.arange(len(centres))[:, None]).astype(jnp.float32)
 
     def step(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         centres, _, i = carry
         belongs = shares(centres)
-        counts = belongs.sum(0)[:, None]
-        moved = jnp.where(counts > 0, belongs.T @ points / jnp.maximum(counts, 1), centres)
+        counts = belongs.sum(1)[:, None]
+        moved = jnp.where(counts > 0, belongs @ points / jnp.maximum(counts, 1), centres)
         return moved, ((moved - centres) ** 2).sum(), i + 1
 
     still = 1e-4 * points.var(0).mean()

@@ -1,6 +1,6 @@
 """Teachers that search a space of tasks, and hear how well each went."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import equinox as eqx
@@ -83,14 +83,28 @@ def listed(teacher: Searching) -> TaskList:
     return teacher.space
 
 
+@jax.custom_batching.custom_vmap
+def in_any_lane(due: Bool[Array, ""]) -> Bool[Array, ""]:
+    """Return whether something is due in any of all vmapped lanes: the same for all of them."""
+    return due
+
+
+@in_any_lane.def_vmap
+def _over_lanes(size: int, batched: Sequence[bool], due: Bool[Array, " lanes"]) -> tuple[Array, bool]:
+    return in_any_lane(due.any()), False
+
+
 def sometimes(due: Bool[Array, ""], change: Callable[[Plan], Plan], state: Plan) -> Plan:
     """Return `change(state)` where it is due, else the state; in vmapped lanes the change costs only where one is due.
 
-    A `cond` would compute it in every step of every lane, so this is a loop of one turn or none.
+    A `cond` of a lane's own would compute it in every step of every lane. A loop of one turn or none would as well: the
+    compiler moves what does not depend on the turn out of the loop.
     """
-    return jax.lax.while_loop(lambda carry: carry[0], lambda carry: (jnp.bool_(False), change(carry[1])), (due, state))[
-        1
-    ]
+
+    def changed(state: Plan) -> Plan:
+        return jax.tree.map(lambda new, old: jnp.where(due, new, old), change(state), state)
+
+    return jax.lax.cond(in_any_lane(due), changed, lambda state: state, state)
 
 
 def in_proportion(weights: Float[Array, " n"], place: Float[Array, ""]) -> Array:

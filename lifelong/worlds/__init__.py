@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ._environment import Discrete as Discrete
     from ._environment import Environment as Environment
     from ._environment import Outcome as Outcome
+    from ._environment import Several as Several
     from ._environment import Situation as Situation
     from ._environment import Vectors as Vectors
     from ._episodes import Episode as Episode
@@ -121,7 +122,7 @@ _HOMES = {
     "_corruption": ("Corruption",),
     "_cubes": ("Cubes",),
     "_embedded": ("Embedded",),
-    "_environment": ("Box", "Discrete", "Environment", "Outcome", "Situation", "Vectors"),
+    "_environment": ("Box", "Discrete", "Environment", "Outcome", "Several", "Situation", "Vectors"),
     "_episodes": ("Episode", "Episodes"),
     "_few_shot": ("FewShot", "FewShotClasses", "Points"),
     "_maze": ("Maze",),

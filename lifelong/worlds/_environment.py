@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
-from lifelong.errors import BadInput
+from lifelong.errors import BadInput, Mismatch
 
 from ._batch import Mixture
 from ._world import World
@@ -58,6 +58,13 @@ class Outcome(NamedTuple):
     def ended(self) -> Bool[Array, "*n"]:
         """Whether the episode is over."""
         return self.terminated | self.truncated
+
+
+class Several(NamedTuple):
+    """Tries at several tasks at once, stacked along a leading axis: one for each body of an agent."""
+
+    task: PyTree
+    learn: Bool[Array, ""] | bool = True
 
 
 class Environment(World):
@@ -137,12 +144,21 @@ class Environment(World):
         return jax.tree.map(lambda leaf: leaf[number], self.levels)
 
     def asked(self, lesson: Any, n: int, *, key: PRNGKeyArray) -> PyTree:
-        """Return the parameters of what a teacher asks `n` bodies to meet, stacked; of a mixture each gets its own."""
+        """Return the parameters of what a teacher asks `n` bodies to meet, stacked; of a mixture each gets its own.
+
+        Raises `Mismatch` where it asks for several tasks, and not for one each.
+        """
         if isinstance(lesson, Mixture):
             return self.level(jax.random.categorical(key, jnp.log(lesson.weights), shape=(n,)))
         task = lesson.task if hasattr(lesson, "task") else lesson
         if not isinstance(task, tuple) and eqx.is_array(task) and jnp.issubdtype(task.dtype, jnp.integer):
             task = self.level(task)
+        if isinstance(lesson, Several):
+            if (asked := len(jax.tree.leaves(task)[0])) != n:
+                raise Mismatch(
+                    f"the teacher asks for {asked} tasks at once, and {n} bodies meet one each: Group(…, {n})"
+                )
+            return task
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n, *jnp.shape(leaf))), task)
 
 

@@ -150,10 +150,10 @@ class TechTree(Environment):
         middle = self.side // 2
         near = np.abs(np.arange(self.side) - middle) <= 1
         chance = jnp.where((near[:, None] & near).reshape(-1), 2.0, jax.random.uniform(key, (area,)))
-        rank = jnp.argsort(jnp.argsort(chance))
+        cells = jnp.zeros(area, jnp.int32).at[jnp.argsort(chance)].set(kinds, unique_indices=True)
         place = jnp.full(2, middle, jnp.int32)
         none = jnp.zeros(len(ITEMS), jnp.int32)
-        return Village(kinds[rank].reshape(self.side, self.side), place, jnp.int32(0), none, jnp.int32(0))
+        return Village(cells.reshape(self.side, self.side), place, jnp.int32(0), none, jnp.int32(0))
 
     def move(
         self, task: Feat, body: Village, action: Int[Array, ""], *, key: PRNGKeyArray

@@ -62,6 +62,21 @@ def test_an_episode_broken_off_is_not_told():
     assert environment.teaching.asked == 3 and environment.teaching.told == 0
 
 
+@pytest.mark.parametrize(
+    ("reward", "bounds"), [(np.nan, {}), (np.nan, {"low": 0, "high": 1}), (-np.inf, {"low": 0, "high": 1})]
+)
+def test_a_reward_that_is_not_finite_is_named_and_never_told(reward, bounds):
+    environment = TeachGymnasium(Steps(), InOrder(BOX, ORDER), set_slope, **bounds)
+    environment.reset()
+    environment.unwrapped.slope = reward
+    with pytest.raises(BadInput, match=rf"reward is {reward} in an episode of the task \[1\."):
+        environment.step(0)
+    environment.reset()
+    for _ in range(2):
+        environment.step(0)
+    assert environment.teaching.asked == 2 and environment.teaching.told == 1
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_it_passes_the_checks_of_gymnasium():
     from gymnasium.utils.env_checker import check_env

@@ -40,7 +40,7 @@ def met():
 
 
 def test_what_was_lived_follows_from_step_to_step(met):
-    _, state, (steps, crew, _) = met
+    _, state, (steps, crew, *_) = met
     ended, after = np.asarray(steps.ended), np.asarray(steps.after)
     np.testing.assert_array_equal(steps.observation[0], state.crew.observation)
     np.testing.assert_array_equal(np.asarray(steps.observation)[1:][~ended[:-1]], after[:-1][~ended[:-1]])
@@ -51,7 +51,7 @@ def test_what_was_lived_follows_from_step_to_step(met):
 
 
 def test_every_episode_is_counted_with_its_return(met):
-    _, _, (steps, crew, _) = met
+    _, _, (steps, crew, *_) = met
     lengths = []
     for body in range(2):
         ends = np.flatnonzero(np.asarray(steps.ended)[:, body])

@@ -24,6 +24,7 @@ from lifelong.teachers import (
     Uniform,
     Window,
 )
+from lifelong.teachers._searching import sometimes
 from lifelong.worlds import Cubes, TaskBox, TaskList, TaskMaker, Trial
 
 BOX = TaskBox([-1.0, 0.0], [1.0, 3.0], ["slope", "gap"])
@@ -210,3 +211,18 @@ def test_nonsense_is_refused_in_a_plain_loop(task, value, match):
 def test_what_cannot_be_taught_is_refused(build, match):
     with pytest.raises(BadInput, match=match):
         build()
+
+
+def test_lanes_share_the_condition_of_what_is_due_now_and_then():
+    """Each lane changes when it is due alone, and the lanes keep a true conditional, which costs nothing where none is."""
+    due, states = jnp.asarray([True, False, True]), jnp.arange(3.0)
+
+    def lane(due, state):
+        return sometimes(due, lambda state: jnp.sin(state) + 5, state)
+
+    np.testing.assert_allclose(jax.vmap(lane)(due, states), np.where(due, np.sin(states) + 5, states), rtol=1e-6)
+    np.testing.assert_allclose(
+        jax.vmap(jax.vmap(lane))(due[:, None], states[:, None])[:, 0], jax.vmap(lane)(due, states)
+    )
+    nested = jax.make_jaxpr(jax.vmap(jax.vmap(lane)))(due[:, None], states[:, None])
+    assert [equation.primitive.name for equation in nested.eqns].count("cond") == 1
