@@ -52,7 +52,7 @@ from ._likelihood import balance_score as balance_score
 from ._likelihood import balanced_pairs as balanced_pairs
 from ._likelihood import best_distinct as best_distinct
 from ._likelihood import distinct as distinct
-from ._numbers import SquaredError as SquaredError
+from ._numbers import MeanSquaredError as MeanSquaredError
 from ._oreal import OREAL as OREAL
 from ._oreal import token_credit as token_credit
 from ._policy_gradient import Acts as Acts

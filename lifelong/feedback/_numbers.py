@@ -9,7 +9,7 @@ from lifelong.worlds import Points
 from ._labels import Info, weighted_mean
 
 
-class SquaredError(eqx.Module):
+class MeanSquaredError(eqx.Module):
     """The mean squared error (f(x) − y)² of what the model answers, over outputs and examples."""
 
     def __call__(self, model: PyTree, experience: Points, *, key: PRNGKeyArray) -> tuple[Float[Array, ""], Info]:

@@ -6,7 +6,7 @@ import equinox as eqx
 import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Shaped
 
-from lifelong.feedback import Feedback, Info, SquaredError
+from lifelong.feedback import Feedback, Info, MeanSquaredError
 from lifelong.recipe import Recipe
 from lifelong.worlds import Points
 
@@ -31,7 +31,7 @@ class Regressor(GradientLearner):
         *,
         batch: int = 32,
     ):
-        super().__init__(model, feedback or SquaredError(), optimizer, batch=batch, active="all")
+        super().__init__(model, feedback or MeanSquaredError(), optimizer, batch=batch, active="all")
 
     def learn(self, state: GradientState, experience: Points, *, key: PRNGKeyArray) -> tuple[GradientState, Info]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Take one step on a batch; return the new state and what the feedback reports."""

@@ -15,7 +15,6 @@ from lifelong.exams.mechanics import (
     descend,
     fit_power_law,
     half_time,
-    linear_cka,
     linearised,
     mode_strength,
     neural_collapse,
@@ -23,6 +22,7 @@ from lifelong.exams.mechanics import (
     sharpness,
 )
 from lifelong.exams.mechanics._descent import dense, outputs
+from lifelong.nets import alignment
 
 
 def loss(weights, x, y):
@@ -126,6 +126,6 @@ def test_cka_is_that_of_centred_kernels():
     h = np.eye(30) - 1 / 30
     k, m = h @ a @ a.T @ h, h @ b @ b.T @ h
     expected = (k * m).sum() / np.sqrt((k * k).sum() * (m * m).sum())
-    np.testing.assert_allclose(linear_cka(jnp.asarray(a), jnp.asarray(b)), expected, rtol=1e-4)
+    np.testing.assert_allclose(alignment(jnp.asarray(a), jnp.asarray(b)), expected, rtol=1e-4)
     rotation = np.linalg.qr(np.random.default_rng(2).normal(size=(4, 4)))[0]
-    np.testing.assert_allclose(linear_cka(jnp.asarray(a), jnp.asarray(3 * a @ rotation)), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(alignment(jnp.asarray(a), jnp.asarray(3 * a @ rotation)), 1.0, rtol=1e-5)

@@ -1,7 +1,6 @@
 """The mechanics of training: what theories predict of it, and instruments that measure it."""
 
 from ._collapse import Collapse as Collapse
-from ._collapse import linear_cka as linear_cka
 from ._collapse import neural_collapse as neural_collapse
 from ._descent import descend as descend
 from ._instruments import INSTRUMENTS as INSTRUMENTS

@@ -1,4 +1,4 @@
-"""The shape of features: neural collapse, and how alike two representations are."""
+"""The shape of features: neural collapse."""
 
 from typing import NamedTuple
 
@@ -31,9 +31,3 @@ def neural_collapse(features: Float[Array, "n units"], y: Int[Array, " n"], clas
     pairs = jnp.triu_indices(classes, 1)
     between = (lengths**2).mean()
     return Collapse(within / between, lengths.std() / lengths.mean(), (unit @ unit.T)[pairs])
-
-
-def linear_cka(a: Float[Array, "n units"], b: Float[Array, "n others"]) -> Float[Array, ""]:
-    """Return ‖AᵀB‖² / (‖AᵀA‖ ‖BᵀB‖) of centred features (Kornblith et al. 2019): 1 for rotations and scalings."""
-    a, b = a - a.mean(0), b - b.mean(0)
-    return jnp.sum((a.T @ b) ** 2) / (jnp.linalg.norm(a.T @ a) * jnp.linalg.norm(b.T @ b))
