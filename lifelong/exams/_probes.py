@@ -9,7 +9,6 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from lifelong.errors import Mismatch
 from lifelong.recipe import Number, number
-from lifelong.worlds import World
 
 from ._exam import Exam
 from ._plasticity import effective_rank
@@ -64,7 +63,7 @@ class LayerProbes(Exam):
 
     ridge: Number = number(1e-3)
 
-    def sit(self, state: Any, learner: Any, world: World, *, key: PRNGKeyArray) -> dict[str, Array]:
+    def sit(self, state: Any, learner: Any, world: Any, *, key: PRNGKeyArray) -> dict[str, Array]:
         """Return {'probe_accuracy', 'effective_rank', 'first_share': [layers]}, the input first; `first_share` is the
         part of the variance along the first direction. Raise `Mismatch` for a model without `activations`.
         """

@@ -35,7 +35,7 @@ def entropy_slope(
 
 
 def knowledge_flow(
-    before: SigmoidNet, after: SigmoidNet, x: Float[Array, "n *shape"], step: Float[Array, ""]
+    before: SigmoidNet, after: SigmoidNet, x: Float[Array, "n *shape"], step: Number
 ) -> dict[str, Float[Array, " layers"]]:
     """Return, layer by layer, what one step of any rule did to the knowledge of a batch; `step` is its time η.
 
@@ -47,9 +47,7 @@ def knowledge_flow(
     return jax.tree.map(lambda *layers: jnp.stack(layers), *[_layer_flow(old, new, step) for old, new in rows])
 
 
-def _layer_flow(
-    old: Float[Array, "n units"], z: Float[Array, "n units"], step: Float[Array, ""]
-) -> dict[str, Float[Array, ""]]:
+def _layer_flow(old: Float[Array, "n units"], z: Float[Array, "n units"], step: Number) -> dict[str, Float[Array, ""]]:
     d, moved = jax.nn.sigmoid(z), z - old
     change, slope = d - jax.nn.sigmoid(old), -z * d * (1 - d) / math.log(2)
     product, lengths = (z * change).sum(), jnp.sqrt((z**2).sum() * (change**2).sum())

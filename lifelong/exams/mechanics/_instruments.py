@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +36,8 @@ Images = tuple[Float[Array, "n pixels"], Int[Array, " n"]]
 def _read(one: Callable[..., tuple[Array, Array, Array]], tolerance: float, keys: Keys, *data: Array) -> Reading:
     """Compile an instrument for all seeds at once."""
     found = jax.jit(jax.vmap(one, in_axes=(0, *[None] * len(data))))(keys, *data)
-    return Reading(*(np.asarray(values) for values in found), tolerance)
+    error, null_error, measured = (np.asarray(values) for values in found)
+    return Reading(error, null_error, measured, tolerance)
 
 
 def linear_modes(keys: Keys, images: Images, broken: bool = False) -> Reading:
@@ -175,7 +176,7 @@ def width_transfer(keys: Keys, images: Images, broken: bool = False) -> Reading:
 
         adam = scaled_by_leaf(optax.adam(rate), widths.rates(weights))
 
-        def step(carry: tuple[list[Array], Array], k: PRNGKeyArray) -> tuple[tuple[list[Array], Array], None]:
+        def step(carry: tuple[Any, Any], k: PRNGKeyArray) -> tuple[tuple[Any, Any], None]:
             weights, state = carry
             rows = jax.random.randint(k, (32,), 0, len(y))
             updates, state = adam.update(jax.grad(loss)(weights, x[rows], y[rows]), state)

@@ -13,6 +13,7 @@ loss is 0: here there are 2,048, which still cut the spectrum short, so that los
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,7 +43,7 @@ def lifetime(arm: Arm, settings: Settings, *, seeds, sweep, progress, checkpoint
     names = settings.instruments.split()
     readings = [INSTRUMENTS[name](keys, images, broken=arm.build) for name in names]
     columns = {part: np.stack([getattr(r, part) for r in readings], 1) for part in ("error", "null_error", "measured")}
-    raw = {part: (("seed", "instrument"), values) for part, values in columns.items()}
+    raw: dict[str, Any] = {part: (("seed", "instrument"), values) for part, values in columns.items()}
     raw["tolerance"] = ("instrument", [reading.tolerance for reading in readings])
     return xr.Dataset(raw, {"seed": list(seeds), "instrument": names})
 

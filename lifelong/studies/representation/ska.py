@@ -15,7 +15,7 @@ reads 0 = 0 on every path (`tests/learners/test_entropy.py` shows it on paths dr
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import optax
@@ -67,7 +67,8 @@ def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
         life = live(learner, world, teacher, LayerProbes(), steps=steps, every=every, record=halving, **options)
         lives.append(life.whole().to_xarray())
     flows = [life.drop_dims("exam").assign_coords(step=np.arange(1, settings.coarsest + 1)) for life in lives]
-    joined = xr.concat([flow.drop_vars("diverged_at") for flow in flows], xr.IndexVariable("halving", list(HALVINGS)))
+    halvings = xr.IndexVariable("halving", list(HALVINGS))
+    joined: Any = xr.concat([flow.drop_vars("diverged_at") for flow in flows], halvings)
     diverged = np.maximum.reduce([life.diverged_at.values for life in lives])
     joined = joined.rename({dim: "unit_layer" for dim in joined.dims if dim not in ("halving", "seed", "step")})
     probed = lives[-1][["probe_accuracy", "effective_rank", "first_share"]]
@@ -96,7 +97,7 @@ def learner_of(rule: Rule | None, world: Split, settings: Settings, rate: float)
     net = Recipe(SigmoidNet, sizes=(pixels, 64, 32, 16, 10), spread=0.01)
     if rule is None:
         sgd = Recipe(optax.sgd, learning_rate=rate)
-        return Watched(net, SquaredError(), sgd, batch=settings.images, active="all")
+        return Watched(net, SquaredError(), sgd, batch=settings.images, active="all")  # pyright: ignore[reportCallIssue]
     return EntropyLearner(net, rate, rule.change, rule.sign, batch=settings.images)
 
 
