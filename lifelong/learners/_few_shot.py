@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Shaped
+from jaxtyping import Array, Bool, Float, Key, PRNGKeyArray, PyTree, Shaped
 
 from lifelong.errors import BadInput, Mismatch
 from lifelong.feedback import Info, cross_entropy_of
@@ -92,7 +92,7 @@ class FewShotLearner(Learner):
         )
         return FewShotState(eqx.apply_updates(state.start, updates), state.student, optimizer), info
 
-    def slope(self, state: FewShotState, episodes: Episode, keys: PRNGKeyArray) -> tuple[Start, Info]:
+    def slope(self, state: FewShotState, episodes: Episode, keys: Key[Array, " episodes"]) -> tuple[Start, Info]:
         """Return the gradient of the mean objective over episodes, and the mean of their infos."""
 
         def mean(start: Start) -> tuple[Float[Array, ""], Info]:

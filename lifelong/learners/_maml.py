@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
+from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree, Shaped
 
 from lifelong.errors import BadInput, UnknownName
 from lifelong.feedback import Info
@@ -131,7 +131,7 @@ class Reptile(MAML):
     Algorithms", algorithm 2). Only support sets are learned from.
     """
 
-    def slope(self, state: FewShotState, episodes: Episode, keys: PRNGKeyArray) -> tuple[Start, Info]:
+    def slope(self, state: FewShotState, episodes: Episode, keys: Key[Array, " episodes"]) -> tuple[Start, Info]:
         """Return how far the start is from where episodes end, and their mean loss on the questions there."""
 
         def end(episode: Episode, key: PRNGKeyArray) -> tuple[PyTree, Info]:

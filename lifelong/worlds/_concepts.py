@@ -1,6 +1,6 @@
 """Boolean concepts to be learned from a few examples each, with splits by concept and by composition."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 import equinox as eqx
 import jax
@@ -113,16 +113,16 @@ class _Sampler:
             found["composed"] = self.drawn(fresh, composed=True)[0]
         return found
 
-    def drawn(self, count: int, unlike: set[bytes] = frozenset(), composed: bool = False) -> tuple:  # pyright: ignore[reportArgumentType]
+    def drawn(self, count: int, unlike: Set[bytes] = frozenset(), composed: bool = False) -> tuple:
         """Return so many concepts' examples and truth tables."""
         return self.drawn_with_relevance(count, unlike, composed, False)[:2]
 
     def drawn_with_relevance(
         self,
         count: int,
-        unlike: set[bytes] = frozenset(),
+        unlike: Set[bytes] = frozenset(),
         composed: bool = False,
-        relevance: bool = True,  # pyright: ignore[reportArgumentType]
+        relevance: bool = True,
     ) -> tuple:
         """Return examples, truth tables, and on how many features each concept depends."""
         found, total = [], 0
