@@ -28,6 +28,8 @@ from ._four_way import four_way as four_way
 from ._generalization import GeneralizationError as GeneralizationError
 from ._helper_gate import HelperGate as HelperGate
 from ._helper_gate import HelperRefused as HelperRefused
+from ._in_context import AccuracyInContext as AccuracyInContext
+from ._in_context import improvement as improvement
 from ._lifelong_metrics import Assessment as Assessment
 from ._lifelong_metrics import assess as assess
 from ._lifetime_log import LifetimeLog as LifetimeLog

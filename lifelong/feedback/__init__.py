@@ -16,6 +16,7 @@ from ._contrastive import prototype_contrast as prototype_contrast
 from ._contrastive import supervised_contrast as supervised_contrast
 from ._contrastive import unit_length as unit_length
 from ._hypernetworks import TaskCrossEntropy as TaskCrossEntropy
+from ._in_context import EveryItem as EveryItem
 from ._labels import FORBIDDEN as FORBIDDEN
 from ._labels import AngleCrossEntropy as AngleCrossEntropy
 from ._labels import CrossEntropy as CrossEntropy

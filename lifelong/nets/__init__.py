@@ -13,6 +13,11 @@ from ._conv import ConvNet as ConvNet
 from ._feedforward import Experts as Experts
 from ._feedforward import SwiGLU as SwiGLU
 from ._hyper import Hypernetwork as Hypernetwork
+from ._in_context import InContextLSTM as InContextLSTM
+from ._in_context import InContextModel as InContextModel
+from ._in_context import InContextTransformer as InContextTransformer
+from ._in_context import NearestExample as NearestExample
+from ._in_context import OnlineRegression as OnlineRegression
 from ._lookup import lookup as lookup
 from ._lstm import LSTM as LSTM
 from ._lstm import recur as recur

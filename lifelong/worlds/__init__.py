@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ._batch import Mixture as Mixture
     from ._batch import Rows as Rows
     from ._batch import empty_batch as empty_batch
+    from ._bursty_sequences import BurstySequences as BurstySequences
     from ._classic_control import Acrobot as Acrobot
     from ._classic_control import CartPole as CartPole
     from ._classic_control import MountainCar as MountainCar
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from ._environment import Vectors as Vectors
     from ._episodes import Episode as Episode
     from ._episodes import Episodes as Episodes
+    from ._in_context import InContext as InContext
+    from ._in_context import answers as answers
+    from ._in_context import labelled as labelled
     from ._lexicon import Lexicon as Lexicon
     from ._lexicon import padded as padded
     from ._maze import Maze as Maze
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from ._practice import PracticeLog as PracticeLog
     from ._practice import Vocabulary as Vocabulary
     from ._practice_reader import practice_log as practice_log
+    from ._projected_sequences import ProjectedSequences as ProjectedSequences
     from ._requests import read_requests as read_requests
     from ._sequences import Sequences as Sequences
     from ._sequences import buckets as buckets
@@ -85,6 +90,7 @@ _HOMES = {
     "_sequences": ("Sequences", "buckets", "sequences"),
     "_shortcut": ("Shortcut",),
     "_composed": ("ComposedOperations", "Composites"),
+    "_bursty_sequences": ("BurstySequences",),
     "_classic_control": ("Acrobot", "CartPole", "MountainCar"),
     "_corridor": ("Corridor",),
     "_corruption": ("Corruption",),
@@ -104,6 +110,8 @@ _HOMES = {
         "shortest_path",
     ),
     "_omniglot": ("omniglot",),
+    "_in_context": ("InContext", "answers", "labelled"),
+    "_projected_sequences": ("ProjectedSequences",),
     "_passes": ("Passes",),
     "_patterns": ("Patterns", "dataset_entropy"),
     "_requests": ("read_requests",),

@@ -1,0 +1,1 @@
+"""Representation, meta-learning, theory."""
