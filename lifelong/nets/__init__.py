@@ -18,6 +18,9 @@ from ._in_context import InContextModel as InContextModel
 from ._in_context import InContextTransformer as InContextTransformer
 from ._in_context import NearestExample as NearestExample
 from ._in_context import OnlineRegression as OnlineRegression
+from ._induction import AttentionOnly as AttentionOnly
+from ._induction import InductionHead as InductionHead
+from ._induction import interleaved as interleaved
 from ._lookup import lookup as lookup
 from ._lstm import LSTM as LSTM
 from ._lstm import recur as recur

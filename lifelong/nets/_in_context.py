@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from lifelong.errors import BadInput
 
@@ -37,21 +37,27 @@ class InContextModel(eqx.Module):
 
 
 class InContextTransformer(InContextModel):
-    """A causal transformer whose j-th token is W x_j + E y_{j−1}: an item, and the label of the one before.
+    """A causal transformer over items and labels.
+
+    Its j-th token is W x_j + E y_{j−1}, an item and the label of the one before. Where tokens are `paired`, there are two for
+    each item: W x_j + E y_j, which later items may attend to, and the question W x_j, which attends to itself and to the pairs
+    before it. That costs twice as much, and spares a model the discovery that a label belongs to the item one token before.
 
     Args:
         features, outputs: numbers in an item, and labels.
         width, layers, heads, hidden: the sizes of `LanguageModel`.
-        window: how many tokens before its own each may attend to: with fewer, the parameters are the same and the state
-            that decides a prediction is smaller. All of them unless stated; an array of one whole number, so that models
+        window: to how many earlier items each may attend: with fewer, the parameters are the same and the state that
+            decides a prediction is smaller. All of them unless stated; an array of one whole number, so that models
             with different windows share a compiled program.
+        paired: whether items and their labels share a token.
         key: draws the weights.
     """
 
     trunk: LanguageModel
     enter: Float[Array, "features width"]
-    window: Any
+    window: Int[Array, ""]
     features: int = eqx.field(static=True)
+    paired: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -62,6 +68,7 @@ class InContextTransformer(InContextModel):
         heads: int = 2,
         hidden: int = 64,
         window: Any = 2**30,
+        paired: bool = False,
         *,
         key: PRNGKeyArray,
     ):
@@ -70,17 +77,21 @@ class InContextTransformer(InContextModel):
         for_enter, for_trunk = jax.random.split(key)
         self.enter = jax.random.normal(for_enter, (features, width)) / (features * width) ** 0.5
         self.trunk = LanguageModel(outputs, width, layers, heads, heads, hidden, tied=False, key=for_trunk)
-        self.features, self.window = features, jnp.asarray(window, jnp.int32)
+        self.features, self.window, self.paired = features, jnp.asarray(window, jnp.int32), paired
 
     def read(self, x: Float[Array, "*n length features_and_outputs"]) -> Float[Array, "*n length outputs"]:
         """Return the logits of every item's label."""
         items, labels = self.parts(x.reshape(-1, *x.shape[-2:]))
-        vectors = items @ self.enter + before(labels) @ self.trunk.embedding
-        place = jnp.arange(x.shape[-2])
+        given, place = items @ self.enter, jnp.arange(x.shape[-2])
         age = place[:, None] - place
-        visible = (age >= 0) & (age <= self.window)
+        earlier = (age >= 1) & (age <= self.window)
+        if self.paired:
+            vectors = jnp.concatenate([given + labels @ self.trunk.embedding, given], axis=1)
+            visible = jnp.block([[earlier | (age == 0), jnp.zeros_like(earlier)], [earlier, age == 0]])
+        else:
+            vectors, visible = given + before(labels) @ self.trunk.embedding, earlier | (age == 0)
         made, _ = self.trunk.transform(vectors, jnp.broadcast_to(visible, (len(items), *visible.shape)))
-        return self.trunk.logits(made).reshape(*x.shape[:-1], -1)
+        return self.trunk.logits(made[:, -x.shape[-2] :]).reshape(*x.shape[:-1], -1)
 
 
 class InContextLSTM(InContextModel):

@@ -3,12 +3,11 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt
 
 from lifelong.errors import BadInput
 from lifelong.keys import key_for
-from lifelong.recipe import Number, number
+from lifelong.recipe import Number
 
 from ._in_context import InContext
 
@@ -40,37 +39,45 @@ class BurstySequences(InContext):
     Raises BadInput for numbers that do not fit each other.
     """
 
-    items: int = eqx.field(static=True, default=8)
-    features: int = eqx.field(static=True, default=63)
-    classes: int = eqx.field(static=True, default=512)
-    outputs: int = eqx.field(static=True, default=32)
-    asked: int = eqx.field(static=True, default=256)
-    labels: Number = number(32.0)
-    burst: Number = number(1.0)
-    bursty: Number = number(0.5)
-    fresh: Number = number(0.5)
-    noise: Number = number(0.1)
-    means: Float[Array, "classes features"] = eqx.field(init=False)
-    seed: UInt[Array, ""] = eqx.field(init=False)
-    parts: tuple[str, ...] = eqx.field(static=True, init=False)
+    means: Float[Array, "classes features"]
+    labels: Number
+    burst: Number
+    bursty: Number
+    fresh: Number
+    noise: Number
+    seed: UInt[Array, ""]
+    items: int = eqx.field(static=True)
+    outputs: int = eqx.field(static=True)
+    asked: int = eqx.field(static=True)
+    parts: tuple[str, ...] = eqx.field(static=True)
 
-    def __post_init__(self):
-        self.means, self.seed = jnp.zeros((self.classes, self.features)), jnp.uint32(0)
+    def __init__(
+        self,
+        items: int = 8,
+        features: int = 63,
+        classes: int = 512,
+        outputs: int = 32,
+        asked: int = 256,
+        *,
+        labels: int | None = None,
+        burst: int = 1,
+        bursty: float = 0.5,
+        fresh: float = 0.5,
+        noise: float = 0.1,
+    ):
+        labels = outputs if labels is None else labels
+        sizes = {"items": items, "features": features, "classes": classes, "outputs": outputs, "asked": asked}
+        _check(labels, burst, **sizes)
+        numbers = (labels, burst, bursty, fresh, noise)
+        self.labels, self.burst, self.bursty, self.fresh, self.noise = (jnp.float32(value) for value in numbers)
+        self.means, self.seed = jnp.zeros((classes, features)), jnp.uint32(0)
+        self.items, self.outputs, self.asked = items, outputs, asked
         self.parts = ("training", "in context", "in weights", "contradicted")
 
-    def __check_init__(self):
-        sizes = {name: getattr(self, name) for name in ("items", "features", "classes", "outputs", "asked")}
-        if min(sizes.values()) < 1:
-            raise BadInput(f"sizes must be at least 1: {sizes}")
-        if isinstance(self.labels, Tracer) or isinstance(self.burst, Tracer):
-            return
-        labels, burst = int(self.labels), int(self.burst)
-        if not 2 <= labels <= self.outputs or self.classes % labels:
-            raise BadInput(f"2 labels or more, {self.outputs} at most, must divide {self.classes} classes: {labels}")
-        if burst < 1 or self.items % burst or self.items // burst > labels:
-            raise BadInput(
-                f"a burst must divide {self.items} items and leave at most {labels} classes, one for each label: {burst}"
-            )
+    @property
+    def features(self) -> int:
+        """Numbers in an item."""
+        return self.means.shape[1]
 
     @property
     def allowed(self) -> Bool[Array, " outputs"]:
@@ -111,5 +118,16 @@ class BurstySequences(InContext):
         alone, turn = jax.random.bits(key_for(key, "alone"), (2, self.items + 1), jnp.uint32)
         turn = jnp.where(bursty, turn[self._group(key)], turn)
         label = jnp.where(bursty, chosen, (alone % labels.astype(jnp.uint32)).astype(jnp.int32)).astype(jnp.int32)
-        each = (self.classes // labels).astype(jnp.uint32)
+        each = (len(self.means) // labels).astype(jnp.uint32)
         return label, label + labels * (turn % each).astype(jnp.int32)
+
+
+def _check(labels: int, burst: int, **sizes: int) -> None:
+    if min(sizes.values()) < 1:
+        raise BadInput(f"sizes must be at least 1: {sizes}")
+    if not 2 <= labels <= sizes["outputs"] or sizes["classes"] % labels:
+        raise BadInput(f"labels must divide the classes, and be 2 or more and no more than outputs: {labels=}, {sizes}")
+    if burst < 1 or sizes["items"] % burst or sizes["items"] // burst > labels:
+        raise BadInput(
+            f"a burst must divide the {sizes['items']} items and leave no more classes than labels: {burst=}, {labels=}"
+        )

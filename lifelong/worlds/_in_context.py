@@ -14,7 +14,7 @@ from ._world import Pages, World
 
 
 class InContext(World):
-    """A world whose examples are whole sequences of items with their labels, each of a task of its own, drawn anew in every step.
+    """A world whose examples are whole sequences of items and labels, each of a task of its own, drawn anew in every step.
 
     `Batch.x` [n, length, features + outputs] holds items and, beside each, its label one-hot, but for the last, whose label is
     blank; that one is `Batch.y`. Models that learn in context must not look at the label of an item before they have
