@@ -1,6 +1,5 @@
 """Sequences of projected examples: many tasks out of one data set, to be learned in context."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -65,11 +64,10 @@ class ProjectedSequences(InContext):
         _check(data, foreign, self.outputs, pool, length, asked)
         groups = [_rows(*where, self.outputs) for where in ((data, "train"), (data, "test"), (foreign, "test"))]
         self.x, self.y = (jnp.asarray(np.concatenate(column)) for column in zip(*groups, strict=True))
-        sizes = [len(y) for _, y in groups]
-        if min(sizes) < length:
-            raise BadInput(f"sequences of {length} items need as many rows, and one part of the data has {min(sizes)}")
-        starts = np.cumsum(sizes) - sizes
-        self.first, self.count = (jnp.asarray(_by_part(v), jnp.int32) for v in (starts, sizes))
+        sizes = np.array([len(y) for _, y in groups])
+        if sizes.min() < length:
+            raise BadInput(f"sequences of {length} items need as many rows, and one part of the data has {sizes.min()}")
+        self.first, self.count = (jnp.asarray(v[[0, 0, 1, 2]], jnp.int32) for v in (np.cumsum(sizes) - sizes, sizes))
         self.pool, self.seed = jnp.uint32(pool), jnp.uint32(0)
         self.length, self.asked = length, asked
         self.parts = ("training", "unpermuted", "unseen", "other data")
@@ -104,12 +102,6 @@ def _rows(data: Dataset, part: str, classes: int) -> tuple[np.ndarray, np.ndarra
     """Return flat examples and labels of the first classes of one part."""
     x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
     return x.reshape(len(x), -1)[y < classes], y[y < classes]
-
-
-def _by_part(values: Sequence[int]) -> list[int]:
-    """Return what belongs to training, test and foreign rows, part by part."""
-    seen, new, strange = values
-    return [seen, seen, new, strange]
 
 
 def _check(data: Dataset, other: Dataset, classes: int, pool: int, length: int, asked: int) -> None:

@@ -248,7 +248,7 @@ study = Study(
         "quick": {"seeds": 8, "head_steps": 1000, "network_steps": 600, "looks": 10},
         "full": {},
     },
-    simplified="4 items, 64 classes and Adam for 8, 512 and SGD; labels are one-hot, not random vectors, positions do not shift, "
+    simplified="4 items, 64 classes and Adam for 8, 512 and SGD; labels are one-hot vectors, positions do not shift, "
     "and all classes come equally often. The network has 24 numbers an item, 8 labels and 3000 batches of 64 for 63, 32 "
     "and 75,000 of 128. That a fresh sequence is bursty, and the reduced models' equations, are derived from descriptions "
     "of the paper.",
