@@ -150,7 +150,6 @@ study = Study(
         "no-bursts": Arm("negative control", "contexts never help", Head(4, bursty=0.0, fresh=0.0), like="many-labels"),
         "network": Arm("variant", "two layers of attention, two items of each class", Network()),
         "singles": Arm("variant", "the network, one item of each class", Network(burst=1), like="network"),
-        "useless": Arm("variant", "the network, contexts never help", Network(bursty=0.0, fresh=0.0), like="network"),
         "one-layer": Arm("knock-out", "one layer of attention", Network(layers=1)),
     },
     derived=(*MEASURES, "abrupt"),
@@ -218,7 +217,6 @@ study = Study(
             sentence="One layer of attention cannot answer from a context.",
         ),
         Claim("network", "singles", "in_context", by=0.1, sentence="Two items of each class teach it better than one."),
-        Claim("useless", "network", "in_weights", sentence="Who learns to use a context knows less by heart."),
     ),
     settings={
         "seeds": 8,

@@ -29,7 +29,7 @@ FEATURES, EVERYTHING = 16, 2**30
 
 def transformer(settings: Settings, pool: int | None = None, biased: float = 0.9, window: int = EVERYTHING) -> tuple:
     """Return a transformer, and how many tasks it meets, with labels as they are in a share of the first sequences."""
-    sizes = {"width": settings.width, "hidden": 2 * settings.width, "window": np.int32(window), "paired": True}
+    sizes = {"width": settings.width, "hidden": settings.width, "window": np.int32(window), "paired": True}
     return Recipe(InContextTransformer, features=FEATURES, outputs=settings.classes, **sizes), pool, biased
 
 
@@ -46,11 +46,6 @@ def same_labels(settings: Settings) -> tuple:
 def last_example(settings: Settings) -> tuple:
     """Return the transformer that attends to one example."""
     return transformer(settings, window=1)
-
-
-def from_the_start(settings: Settings) -> tuple:
-    """Return the transformer that meets permuted labels from the first step on."""
-    return transformer(settings, biased=0.0)
 
 
 def recurrent(settings: Settings) -> tuple:
@@ -115,7 +110,6 @@ study = Study(
         "few": Arm("knock-out", "few tasks", few_tasks, like="many"),
         "same-labels": Arm("knock-out", "labels are never permuted", same_labels, like="many"),
         "last-example": Arm("knock-out", "attends to one example", last_example, like="many"),
-        "no-bias": Arm("variant", "labels are permuted from the start", from_the_start, like="many"),
         "lstm": Arm("variant", "long short-term memory", recurrent),
         "regression": Arm(
             "baseline", "softmax regression, online", untaught(OnlineRegression, learning_rate=0.1), RATES
@@ -163,7 +157,6 @@ study = Study(
             "many", "nothing", "improvement_elsewhere", by=0.1, sentence="It learns tasks of another data set by 0.1."
         ),
         Claim("many", "lstm", "improvement", sentence="It learns more than an LSTM, whose state is smaller."),
-        Claim("many", "no-bias", "improvement", sentence="Beginning with labels as they are helps."),
         Claim("many", "regression", "unseen", sentence="It ends higher than softmax regression by gradient descent."),
     ),
     derived=("nothing",),
@@ -174,12 +167,12 @@ study = Study(
         "per_class": 100,
         "classes": 5,
         "seeds": 8,
-        "length": 16,
+        "length": 12,
         "few": 16,
         "width": 32,
         "state": 64,
-        "batch": 32,
-        "learning_rate": 1e-3,
+        "batch": 16,
+        "learning_rate": 3e-3,
         "steps": 1000,
         "looks": 5,
         "asked": 256,
@@ -189,8 +182,9 @@ study = Study(
         "quick": {"seeds": 8, "steps": 300, "asked": 128, "looks": 3},
         "full": {},
     },
-    simplified="Sixteen pixels and five classes of digits, two layers of width 32, sequences of 16 and 1000 batches of 32, for "
+    simplified="Sixteen pixels and five classes of digits, two layers of width 32, sequences of 12 and 1000 batches of 16, for "
     "MNIST, sequences of 100 and some 2²⁵ tasks. An item and its label share a token, and questions attend to pairs: "
-    "shifted labels, as in the paper, had not left the plateau of chance after 800 batches. Positions are rotary.",
+    "shifted labels, as in the paper, had not left the plateau of chance after 800 batches. Positions are rotary. Adam's rate "
+    "of 0.003 was chosen by the loss on two tuning seeds.",
     curve="accuracy",
 )
