@@ -60,4 +60,4 @@ def improvement(accuracy: ArrayLike, early: int = 2, late: int = 5) -> Float[np.
     values = np.asarray(accuracy, float)
     if min(early, late) < 1 or values.shape[-1] < early + late:
         raise BadInput(f"{early} early and {late} late places were asked for, and there are {values.shape[-1]}")
-    return values[..., -late:].mean(-1) - values[..., :early].mean(-1)
+    return np.asarray(values[..., -late:].mean(-1) - values[..., :early].mean(-1))

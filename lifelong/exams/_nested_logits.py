@@ -2,12 +2,11 @@
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 
-def nested_loss(
-    logits: Float[Array, " 3"], items: Float[Array, ""] | int, labels: Float[Array, ""] | int
-) -> Float[Array, ""]:
+def nested_loss(logits: Float[Array, " 3"], items: ArrayLike, labels: ArrayLike) -> Float[Array, ""]:
     """Return the loss of a head with logits (β₁, α, ξ) on N items and L labels.
 
     s₁ = e^β₁/(e^β₁ + N) is the attention to the item before; s₂ = e^(α s₁)/(e^(α s₁) + N − 1) that to the right label; with
@@ -28,11 +27,11 @@ def nested_loss(
 @jax.jit
 def nested_learning_times(
     starts: Float[Array, "n 3"],
-    items: int | Array,
+    items: ArrayLike,
     labels: Int[Array, " sizes"],
-    rate: float | Array = 0.1,
-    steps: int | Array = 6000,
-    below: float | Array = 0.1,
+    rate: ArrayLike = 0.1,
+    steps: ArrayLike = 6000,
+    below: ArrayLike = 0.1,
 ) -> Float[Array, "sizes n"]:
     """Return after how many steps of gradient descent the loss is below a bound, from every start; ∞ where never.
 

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from lifelong.errors import BadInput
-from lifelong.exams import AccuracyInContext, Induction, improvement, nested_learning_times, nested_loss, rise, several
+from lifelong.exams import AccuracyInContext, Induction, improvement, nested_learning_times, nested_loss, rise
 from lifelong.feedback import EveryItem
 from lifelong.learners import GradientLearner
 from lifelong.life import live
@@ -52,23 +52,23 @@ def test_theory_learns_faster_the_more_labels_there_are_and_not_always_where_the
     assert np.isfinite(times[1:]).all() and (np.diff(np.median(times[1:], axis=1)) < 0).all()
 
 
+def perfect_head(*, key):
+    """Return a head whose logits are large."""
+    numbers = tuple(jnp.float32(value) for value in (30.0, 30.0, 5.0, 50.0))
+    made = InductionHead(16, 8, 4, key=key)
+    return eqx.tree_at(lambda h: (h.previous, h.match, h.label, h.gain), made, numbers)
+
+
 @pytest.fixture(scope="module")
 def lived():
-    """Return exams of models that cannot learn, one that guesses nearest and one with a head of large logits."""
-
-    def head(*, key):
-        numbers = tuple(jnp.float32(value) for value in (30.0, 30.0, 5.0, 50.0))
-        made = InductionHead(16, 8, 4, key=key)
-        return eqx.tree_at(lambda h: (h.previous, h.match, h.label, h.gain), made, numbers)
-
+    """Return exams of a head with large logits, and of one that answers as the nearest example."""
     world = BurstySequences(4, 16, 32, 8, asked=64)
     still = Recipe(optax.set_to_zero)
-    exam = several(Induction())
-    perfect = GradientLearner(head, optimizer=still, batch=4, active="all")
+    perfect = GradientLearner(Recipe(perfect_head), optimizer=still, batch=4, active="all")
     nearest = GradientLearner(Recipe(NearestExample, features=16, outputs=8), EveryItem(), still, batch=4, active="all")
     quiet = {"steps": 1, "seeds": 1, "progress": lambda _: None}
     return (
-        live(perfect, world, OneByOne(1, 1), exam, **quiet).to_xarray().isel(seed=0, exam=-1),
+        live(perfect, world, OneByOne(1, 1), Induction(), **quiet).to_xarray().isel(seed=0, exam=-1),
         live(nearest, world, OneByOne(1, 1), AccuracyInContext(), **quiet).to_xarray().isel(seed=0, exam=-1),
     )
 
@@ -94,4 +94,4 @@ def test_a_recurrent_learner_learns_from_every_item():
     learner = GradientLearner(net, EveryItem(), Recipe(optax.adam, learning_rate=0.02), batch=32, active="all")
     exam, quiet = AccuracyInContext(), {"progress": lambda _: None}
     life = live(learner, world, OneByOne(1, 150), exam, steps=150, seeds=1, record=10, **quiet).to_xarray()
-    assert life.accuracy[0, 0, 2].mean() < 0.8 < 0.9 < life.accuracy[0, -1, 2].mean()
+    assert life.accuracy[0, 0, 0].mean() < 0.8 < 0.9 < life.accuracy[0, -1, 0].mean()
