@@ -119,7 +119,7 @@ class InContextLSTM(InContextModel):
         items, labels = self.parts(x.reshape(-1, *x.shape[-2:]))
         given = jnp.concatenate([items, before(labels)], axis=-1)
         states, _ = self.lstm(jnp.swapaxes(given, 0, 1))
-        logits = jnp.swapaxes(states, 0, 1) @ self.head.weight.T + self.head.bias
+        logits = jnp.swapaxes(states, 0, 1) @ self.head.weight.T + self.head.bias  # pyright: ignore[reportOperatorIssue]
         return logits.reshape(*x.shape[:-1], -1)
 
 

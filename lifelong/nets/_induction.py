@@ -18,8 +18,8 @@ class InductionHead(eqx.Module):
     A sequence becomes tokens: item, label, item, label, …, target. The first layer attends from token j to j−1 with logit
     β₁ and to all others up to j with logit 0, so that it carries x̃_j = Σ_i p_ji x_i. The second attends from the target
     to the tokens before it with logits α x̃_j·x_target + β₂ [j is a label]; with u = Σ_j q_j y_j the answer is
-    ξ u + MLP(x_target) (after Reddy 2023, "The mechanistic basis of data dependence and abrupt learning in an in-context classification task",
-    section 3). The four numbers start at N(0, 0.1²), so that neither sign is preferred.
+    ξ u + MLP(x_target) (after Reddy 2023, "The mechanistic basis of data dependence and abrupt learning in an in-context
+    classification task", section 3). The four numbers start at N(0, 0.1²), so that neither sign is preferred.
 
     Args:
         features, outputs: numbers in an item, and labels.

@@ -149,7 +149,7 @@ class LanguageModel(eqx.Module):
             raise BadInput("this model has no experts among which to route; build it with experts=8, for example")
         return self._run(tokens)[1]
 
-    def _run(self, tokens: Int[Array, "*n t"]) -> tuple[Array, Array]:
+    def _run(self, tokens: Int[Array, "*n t"]) -> tuple[Array, Any]:
         """Return features, and what the routers of all layers say."""
         rows = tokens.reshape(-1, tokens.shape[-1])
         visible = jnp.tri(rows.shape[1], dtype=bool) & (rows >= 0)[:, None, :]
@@ -159,7 +159,7 @@ class LanguageModel(eqx.Module):
 
     def transform(
         self, x: Float[Array, "n t width"], visible: Bool[Array, "n t t"]
-    ) -> tuple[Float[Array, "n t width"], Float[Array, "layers n t experts"] | None]:
+    ) -> tuple[Float[Array, "n t width"], Any]:
         """Return what the layers make of any vectors, normed, and what routers say; `visible` is what each may attend to."""
         turn = rotation(jnp.arange(x.shape[1]), self.head_width, self.theta)
 

@@ -101,19 +101,19 @@ class BurstySequences(InContext):
         same = jax.nn.one_hot(self._group(key_for(key, "plan")), self.items)
         centres = jnp.where(fresh, same @ drawn[0, : self.items], self.means[kind])
         items = (centres + self.noise * drawn[1]) / jnp.sqrt(1 + self.noise**2)
-        return items, jnp.where(part == 3, (label + 1) % self.labels.astype(jnp.int32), label)
+        return items, jnp.where(part == 3, (label + 1) % jnp.asarray(self.labels, jnp.int32), label)
 
     def _group(self, key: PRNGKeyArray) -> Int[Array, " length"]:
         """Return to which class of a bursty context each item belongs, the target's last."""
         groups = self.items // jnp.asarray(self.burst, jnp.int32)
-        order = jnp.argsort(jax.random.uniform(key_for(key, "order"), self.items))
+        order = jnp.argsort(jax.random.uniform(key_for(key, "order"), (self.items,)))
         target = jax.random.randint(key_for(key, "target"), (1,), 0, self.items)
         return jnp.concatenate([order, target]) % groups
 
     def _plan(self, bursty: Bool[Array, ""], key: PRNGKeyArray) -> tuple[Int[Array, " length"], Int[Array, " length"]]:
         """Return the label and the class of every item: by groups of different labels, or each by itself."""
         labels = jnp.asarray(self.labels, jnp.int32)
-        place = jnp.where(self.allowed, jax.random.uniform(key_for(key, "labels"), self.outputs), 2.0)
+        place = jnp.where(self.allowed, jax.random.uniform(key_for(key, "labels"), (self.outputs,)), 2.0)
         chosen = jnp.argsort(place)[self._group(key) % labels]
         alone, turn = jax.random.bits(key_for(key, "alone"), (2, self.items + 1), jnp.uint32)
         turn = jnp.where(bursty, turn[self._group(key)], turn)

@@ -84,7 +84,7 @@ class ProjectedSequences(InContext):
         purpose = jnp.where(strange, apart, 0)
         numbered = jax.random.fold_in(jax.random.fold_in(jax.random.key(0), jnp.where(strange, drawn, known)), purpose)
         projection = jax.random.normal(key_for(numbered, "map"), (self.features, self.features)) / self.features**0.5
-        order = jnp.argsort(jax.random.uniform(key_for(numbered, "labels"), self.outputs))
+        order = jnp.argsort(jax.random.uniform(key_for(numbered, "labels"), self.outputs))  # pyright: ignore[reportArgumentType]
         return projection, jnp.where(part == 1, jnp.arange(self.outputs), order).astype(jnp.int32)
 
     def sequence(

@@ -81,9 +81,9 @@ def test_maps_have_variance_one_over_features_and_labels_are_permuted_evenly(wor
 def test_papers_are_the_same_at_every_sitting_and_ask_as_often_as_stated(world):
     opened = world.open(key=jax.random.key(5))
     papers, page_of = opened.papers(4), eqx.filter_jit(lambda papers, i: papers.page(i))
-    np.testing.assert_array_equal(page_of(papers, 5).x, page_of(opened.papers(4), 5).x)
+    np.testing.assert_array_equal(page_of(papers, jnp.int32(5)).x, page_of(opened.papers(4), jnp.int32(5)).x)
     weights = np.zeros(4)
-    for page in (page_of(papers, i) for i in range(papers.count)):
+    for page in (page_of(papers, jnp.int32(i)) for i in range(papers.count)):
         np.add.at(weights, np.asarray(page.task), np.asarray(page.weight))
     np.testing.assert_array_equal(weights, 10)
 
