@@ -135,3 +135,18 @@ def test_what_does_not_fit_is_refused(unchecked):
         BurstySequences(4, burst=3)
     with pytest.raises(BadInput, match="divide"):
         BurstySequences(4, classes=512, labels=3)
+
+
+@pytest.mark.parametrize("name", ["world", "bursts"])
+def test_lessons_mixtures_and_papers_have_one_kind_of_batch(name, request):
+    """Such worlds cannot be reviewed, so they are no party to the contract of those that can."""
+    world, key = request.getfixturevalue(name), jax.random.key(0)
+    lessons = (Lesson(jnp.int32(1), jnp.int32(0)), Mixture(jnp.ones(world.tasks)))
+    made = [
+        eqx.filter_eval_shape(lambda world, lesson=lesson: world.draw(lesson, 7, key=key), world) for lesson in lessons
+    ]
+    made.append(eqx.filter_eval_shape(lambda world: world.papers(7).page(jnp.int32(0)), world))
+    kinds = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype, leaf.weak_type), batch) for batch in made]
+    assert kinds[0] == kinds[1] == kinds[2]
+    assert made[0].x.shape == (7, 5 if name == "bursts" else 6, world.features + world.outputs)
+    assert (made[0].y.dtype, made[0].task.dtype, made[0].y.weak_type) == (jnp.int32, jnp.int32, False)
