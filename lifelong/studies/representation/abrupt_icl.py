@@ -1,18 +1,14 @@
 """Abrupt learning in context: an induction head forms late and at once, and more reliably where labels outnumber items.
 
 Who answers from the context must look at the item before each label, find the item like the target, and say the label beside
-it: three steps, each useless without the others. Where there are more labels than items in the context, the last step alone
-already pays (labels shown beat labels absent), and makes the others worth learning; where there are as many labels as items it
-does not. Three tiers, from theory to network:
-
-1. gradient descent on the loss of three nested logits (`lifelong.exams.nested_loss`), for several sizes of the dictionary;
-2. an induction head of three numbers beside a network that can learn by heart, on sequences drawn anew in every step;
-3. two layers of attention, or one, with a deep read-out.
+it. Where there are more labels than items, the last step alone already pays (labels shown beat labels absent) and makes the
+others worth learning; where there are as many it does not. Three tiers: gradient descent on the loss of three nested logits
+(`lifelong.exams.nested_loss`); an induction head of a few numbers beside a network that can learn by heart, on sequences drawn
+anew in every step, by Adam; two layers of attention, or one, with a deep read-out.
 
 `margin` is the share of starts from which theory learns (loss below 0.1) and that of seeds in which the head does (accuracy in
-context of 0.9 on classes never seen), with four labels for every item less with one for every item; the one that lies lower.
-`half_time` is the step at which a measure of the network has come half the way to its last value, and `abruptness` the time
-from 10 to 90 % of that way in units of it; seeds in which a measure does not rise count as worst.
+context of 0.9 on classes never seen), with four labels for every item less with one; the one that lies lower. `half_time` is
+the step at which a measure has come half the way to its last value, `abruptness` the time from 10 to 90 % in units of it.
 """
 
 from collections.abc import Mapping, Sequence
