@@ -33,6 +33,11 @@ from ._four_way import four_way as four_way
 from ._generalization import GeneralizationError as GeneralizationError
 from ._helper_gate import HelperGate as HelperGate
 from ._helper_gate import HelperRefused as HelperRefused
+from ._in_context import AccuracyInContext as AccuracyInContext
+from ._in_context import improvement as improvement
+from ._induction import Induction as Induction
+from ._induction import Rise as Rise
+from ._induction import rise as rise
 from ._lifelong_metrics import Assessment as Assessment
 from ._lifelong_metrics import assess as assess
 from ._lifetime_log import LifetimeLog as LifetimeLog
@@ -44,6 +49,8 @@ from ._mattis import overlaps as overlaps
 from ._mattis import pattern_energy as pattern_energy
 from ._mattis import reconstruction_losses as reconstruction_losses
 from ._mean_field import BinaryPerceptronTheory as BinaryPerceptronTheory
+from ._nested_logits import nested_learning_times as nested_learning_times
+from ._nested_logits import nested_loss as nested_loss
 from ._plasticity import Plasticity as Plasticity
 from ._plasticity import effective_rank as effective_rank
 from ._plasticity import srank as srank

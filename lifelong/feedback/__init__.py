@@ -31,6 +31,7 @@ from ._group_advantages import raw as raw
 from ._group_advantages import step_advantages as step_advantages
 from ._group_advantages import to_tokens as to_tokens
 from ._hypernetworks import TaskCrossEntropy as TaskCrossEntropy
+from ._in_context import EveryItem as EveryItem
 from ._labels import FORBIDDEN as FORBIDDEN
 from ._labels import AngleCrossEntropy as AngleCrossEntropy
 from ._labels import CrossEntropy as CrossEntropy

@@ -68,7 +68,7 @@ class FewShotLearner(Learner):
                 f"{type(self).__name__} learns from episodes, and {type(world).__name__} has none; "
                 "take a world such as FewShotClasses or Sines"
             )
-        student = self.learner.init(_Support(world), key=key)
+        student = self.learner.init(_Support(world), key=key)  # pyright: ignore[reportCallIssue]
         start = self.begin(student.model)
         optimizer = self._outer().init(eqx.filter(start, eqx.is_inexact_array))
         return FewShotState(start, _with_model(student, None), optimizer)
@@ -90,7 +90,8 @@ class FewShotLearner(Learner):
         updates, optimizer = self._outer().update(
             gradient, state.optimizer, eqx.filter(state.start, eqx.is_inexact_array)
         )
-        return FewShotState(eqx.apply_updates(state.start, updates), state.student, optimizer), info
+        start = eqx.apply_updates(state.start, updates)  # pyright: ignore[reportArgumentType]
+        return FewShotState(start, state.student, optimizer), info
 
     def slope(self, state: FewShotState, episodes: Episode, keys: Key[Array, " episodes"]) -> tuple[Start, Info]:
         """Return the gradient of the mean objective over episodes, and the mean of their infos."""

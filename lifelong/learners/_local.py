@@ -31,7 +31,7 @@ def clipped_apart(
         moved = [_shortened(part, rate, max_norm) for part, rate in rates]
         return eqx.tree_at(lambda dual: (dual.forward, dual.feedback), gradient, tuple(moved))
 
-    return optax.stateless(update)
+    return optax.stateless(update)  # pyright: ignore[reportArgumentType]
 
 
 def _shortened(part: PyTree, rate: Number, max_norm: Number) -> PyTree:

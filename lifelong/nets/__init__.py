@@ -13,6 +13,14 @@ from ._conv import ConvNet as ConvNet
 from ._feedforward import Experts as Experts
 from ._feedforward import SwiGLU as SwiGLU
 from ._hyper import Hypernetwork as Hypernetwork
+from ._in_context import InContextLSTM as InContextLSTM
+from ._in_context import InContextModel as InContextModel
+from ._in_context import InContextTransformer as InContextTransformer
+from ._in_context import NearestExample as NearestExample
+from ._in_context import OnlineRegression as OnlineRegression
+from ._induction import AttentionOnly as AttentionOnly
+from ._induction import InductionHead as InductionHead
+from ._induction import interleaved as interleaved
 from ._layers import DualNetwork as DualNetwork
 from ._layers import FeedbackAligned as FeedbackAligned
 from ._layers import Stack as Stack

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from lifelong.errors import BadInput, UnknownName
 
@@ -160,17 +160,23 @@ class LanguageModel(eqx.Module):
     def _run(self, tokens: Int[Array, "*n t"]) -> tuple[Array, Any]:
         """Return features, and what the routers of all layers say."""
         rows = tokens.reshape(-1, tokens.shape[-1])
-        length = rows.shape[1]
-        visible = jnp.tri(length, dtype=bool) & (rows >= 0)[:, None, :]
-        turn = rotation(jnp.arange(length), self.head_width, self.theta)
+        visible = jnp.tri(rows.shape[1], dtype=bool) & (rows >= 0)[:, None, :]
+        shaped, routed = self.transform(lookup(self.embedding, rows), visible)
+        shaped = shaped.reshape(*tokens.shape, -1)
+        return shaped, None if routed is None else routed.reshape(self.depth, *tokens.shape, -1)
+
+    def transform(
+        self, x: Float[Array, "n t width"], visible: Bool[Array, "n t t"]
+    ) -> tuple[Float[Array, "n t width"], Any]:
+        """Return what the layers make of any vectors, normed, and what routers say; `visible` is what each may attend to."""
+        turn = rotation(jnp.arange(x.shape[1]), self.head_width, self.theta)
 
         def through(x: Array, layer: Layer) -> tuple[Array, Any]:
             query, key, value = self._heads(layer, x, turn)
             return self._after(layer, x, attend(query, key, value, visible))
 
-        x, routed = jax.lax.scan(through, lookup(self.embedding, rows), self.layers, unroll=self.depth <= SHALLOW)
-        shaped = rms_normed(x, self.norm, self.epsilon).reshape(*tokens.shape, -1)
-        return shaped, None if routed is None else routed.reshape(self.depth, *tokens.shape, -1)
+        x, routed = jax.lax.scan(through, x, self.layers, unroll=self.depth <= SHALLOW)
+        return rms_normed(x, self.norm, self.epsilon), routed
 
     def blank_cache(self, n: int, capacity: int) -> Cache:
         """Return an empty cache for `n` sequences of at most `capacity` tokens.

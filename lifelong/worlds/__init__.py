@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._batch import Rows as Rows
     from ._batch import empty_batch as empty_batch
     from ._blocks import Blocks as Blocks
+    from ._bursty_sequences import BurstySequences as BurstySequences
     from ._causal import Causal as Causal
     from ._classic_control import Acrobot as Acrobot
     from ._classic_control import CartPole as CartPole
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from ._few_shot import FewShotClasses as FewShotClasses
     from ._few_shot import Points as Points
     from ._game24 import Game24 as Game24
+    from ._in_context import InContext as InContext
+    from ._in_context import answers as answers
+    from ._in_context import labelled as labelled
     from ._kvbio import KvBio as KvBio
     from ._lexicon import Lexicon as Lexicon
     from ._lexicon import padded as padded
@@ -62,6 +66,7 @@ if TYPE_CHECKING:
     from ._problems import Problems as Problems
     from ._problems import Verdicts as Verdicts
     from ._problems import transcripts as transcripts
+    from ._projected_sequences import ProjectedSequences as ProjectedSequences
     from ._projected_tasks import ProjectedTasks as ProjectedTasks
     from ._requests import read_requests as read_requests
     from ._sequences import Sequences as Sequences
@@ -116,6 +121,7 @@ _HOMES = {
     "_sequences": ("Sequences", "buckets", "sequences"),
     "_shortcut": ("Shortcut",),
     "_composed": ("ComposedOperations", "Composites"),
+    "_bursty_sequences": ("BurstySequences",),
     "_classic_control": ("Acrobot", "CartPole", "MountainCar"),
     "_concepts": ("BooleanConcepts",),
     "_corridor": ("Corridor",),
@@ -137,6 +143,8 @@ _HOMES = {
         "shortest_path",
     ),
     "_omniglot": ("omniglot",),
+    "_in_context": ("InContext", "answers", "labelled"),
+    "_projected_sequences": ("ProjectedSequences",),
     "_passes": ("Passes",),
     "_patterns": ("Patterns", "dataset_entropy"),
     "_projected_tasks": ("ProjectedTasks",),

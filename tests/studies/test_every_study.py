@@ -17,12 +17,24 @@ from lifelong.lab import catalogue
 from lifelong.nets import ConvNet
 from lifelong.worlds import Dataset
 
-READY = [paper for paper in catalogue() if paper.status == "ready" and paper.family == "continual"]
+IN_CONTEXT = ("abrupt-icl", "gpicl")
+"""Studies whose specification is content with eight seeds."""
+
+READY = [p for p in catalogue() if p.status == "ready" and (p.family == "continual" or p.slug in IN_CONTEXT)]
 FULL_SEEDS, QUICK_SEEDS = 16, 8
 ANYTHING = object()
 
 KNOCKED_OUT = {
+    "abrupt-icl": {
+        "few-labels": ("many-labels", {"world.labels": 4.0}),
+        "one-layer": ("network", {"learner.model.settings.1.1": 1}),
+    },
     "cfsl-instance-test": {"current-only": ("replay", {"learner.memory": ANYTHING, "learner.batch": ANYTHING})},
+    "gpicl": {
+        "few": ("many", {"world.pool": 16}),
+        "same-labels": ("many", {"teacher.weights": ANYTHING}),
+        "last-example": ("many", {"learner.model.numbers.window": 1}),
+    },
     "l2-metrics": {},
     "multitasking-hebbian": {
         "filled-cold": ("cold", {"world.filling": 1.0}),
@@ -118,7 +130,7 @@ def differences(a, b, path="") -> dict:
 
 def test_budgets_carry_a_verdict(built):
     study, _ = built
-    assert study.configured("full").seeds >= FULL_SEEDS
+    assert study.configured("full").seeds >= (QUICK_SEEDS if study.slug in IN_CONTEXT else FULL_SEEDS)
     assert study.configured("quick").seeds >= QUICK_SEEDS
     assert study.configured("smoke").seeds < QUICK_SEEDS
 

@@ -1,1 +1,1 @@
-"""Studies of what is represented, and by which rule it is learned."""
+"""Representation, meta-learning, theory."""

@@ -76,7 +76,7 @@ def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
     rate = joined.learning_entropy / xr.DataArray(
         settings.span / settings.coarsest / np.array(HALVINGS), dims="halving"
     )
-    whole = xr.merge([joined.assign(entropy_rate=rate / settings.images), probed])
+    whole: Any = xr.merge([joined.assign(entropy_rate=rate / settings.images), probed])
     return whole.assign(diverged_at=("seed", diverged))
 
 
