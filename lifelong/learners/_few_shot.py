@@ -90,10 +90,9 @@ class FewShotLearner(Learner):
         updates, optimizer = self._outer().update(
             gradient, state.optimizer, eqx.filter(state.start, eqx.is_inexact_array)
         )
-        start = eqx.apply_updates(state.start, updates)  # pyright: ignore[reportArgumentType]
-        return FewShotState(start, state.student, optimizer), info
+        return FewShotState(eqx.apply_updates(state.start, updates), state.student, optimizer), info
 
-    def slope(self, state: FewShotState, episodes: Episode, keys: Key[Array, " episodes"]) -> tuple[Start, Info]:
+    def slope(self, state: FewShotState, episodes: Episode, keys: Key[Array, " episodes"]) -> tuple[PyTree, Info]:
         """Return the gradient of the mean objective over episodes, and the mean of their infos."""
 
         def mean(start: Start) -> tuple[Float[Array, ""], Info]:

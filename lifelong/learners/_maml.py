@@ -131,7 +131,7 @@ class Reptile(MAML):
     Algorithms", algorithm 2). Only support sets are learned from.
     """
 
-    def slope(self, state: FewShotState, episodes: Episode, keys: Key[Array, " episodes"]) -> tuple[Start, Info]:
+    def slope(self, state: FewShotState, episodes: Episode, keys: Key[Array, " episodes"]) -> tuple[PyTree, Info]:
         """Return how far the start is from where episodes end, and their mean loss on the questions there."""
 
         def end(episode: Episode, key: PRNGKeyArray) -> tuple[PyTree, Info]:
