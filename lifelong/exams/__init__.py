@@ -43,6 +43,7 @@ from ._mean_field import BinaryPerceptronTheory as BinaryPerceptronTheory
 from ._plasticity import Plasticity as Plasticity
 from ._plasticity import effective_rank as effective_rank
 from ._plasticity import srank as srank
+from ._proportion import Proportion as Proportion
 from ._remains import Auc as Auc
 from ._remains import accuracy_on as accuracy_on
 from ._remains import agreement as agreement

@@ -6,6 +6,8 @@ from ._agent import Fortunes as Fortunes
 from ._cubes import CubeLearner as CubeLearner
 from ._dqn import DQN as DQN
 from ._dqn import DQNState as DQNState
+from ._flow_learner import FlowLearner as FlowLearner
+from ._flow_learner import FlowState as FlowState
 from ._generative_classifier import GenerativeClassifier as GenerativeClassifier
 from ._generative_classifier import GenerativeClassifierState as GenerativeClassifierState
 from ._gradient import GradientLearner as GradientLearner

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from ._batch import Mixture as Mixture
     from ._batch import Rows as Rows
     from ._batch import empty_batch as empty_batch
+    from ._block_plans import after_move as after_move
+    from ._block_plans import allowed_moves as allowed_moves
+    from ._block_plans import every_plan as every_plan
     from ._blocks import Blocks as Blocks
     from ._causal import Causal as Causal
     from ._classic_control import Acrobot as Acrobot
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
     from ._practice_reader import practice_log as practice_log
     from ._problems import Problems as Problems
     from ._problems import Verdicts as Verdicts
+    from ._problems import few as few
     from ._problems import transcripts as transcripts
     from ._requests import read_requests as read_requests
     from ._sequences import Sequences as Sequences
@@ -90,6 +94,7 @@ _HOMES = {
     "_account": ("Account", "Fate"),
     "_batch": ("Batch", "Lesson", "Mixture", "Rows", "empty_batch"),
     "_lexicon": ("Lexicon", "padded"),
+    "_block_plans": ("after_move", "allowed_moves", "every_plan"),
     "_blocks": ("Blocks",),
     "_causal": ("Causal",),
     "_game24": ("Game24",),
@@ -102,6 +107,7 @@ _HOMES = {
     "_problems": (
         "Problems",
         "Verdicts",
+        "few",
         "transcripts",
     ),
     "_practice": ("UNGRADED", "PracticeLog", "Vocabulary"),
