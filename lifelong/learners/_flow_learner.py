@@ -134,7 +134,7 @@ class FlowLearner(PolicyLearner):
     def _searched(
         self, world: Any, state: FlowState, prompt: Array, own: Array, reward: Array, key: PRNGKeyArray
     ) -> tuple[Array, Array]:
-        """Return answers that begin as the best one does and end at random, and log R of those that are better, else `NOTHING`."""
+        """Return answers that begin as the best one and end at random, and log R of those that are better, else `NOTHING`."""
         model, first = state.model, state.length // 2
         begun = jnp.broadcast_to(own[reward.argmax()][:first], (self.tries, first))
         asked = jnp.repeat(prompt, self.tries, 0)

@@ -10,7 +10,7 @@ from lifelong.errors import BadInput
 from lifelong.exams import Proportion
 from lifelong.exams._proportion import plan_probabilities
 from lifelong.feedback import token_log_probabilities
-from lifelong.learners import FlowLearner, Trained
+from lifelong.learners import FlowLearner, Trained, clipped_adam
 from lifelong.life import live
 from lifelong.memory import NOTHING, BestAnswers
 from lifelong.nets import Exploring, Stepwise, decided, language_model
@@ -104,26 +104,27 @@ class _Has(eqx.Module):
 def test_memory_keeps_the_best_and_no_two_alike():
     """Against sorting and sets."""
     memory, random = BestAnswers(2, room=6), np.random.default_rng(0)
-    kept, best = memory.init(2), {}
+    kept, best, keep = memory.init(2), {}, eqx.filter_jit(memory.keep)
     for _ in range(4):
         words = random.integers(0, 4, (5, 2))
         worth = (words * [1.0, 0.37]).sum(1)
-        kept = memory.keep(kept, jnp.int32(1), jnp.asarray(words, jnp.int32), jnp.asarray(worth, jnp.float32))
+        kept = keep(kept, jnp.int32(1), jnp.asarray(words, jnp.int32), jnp.asarray(worth, jnp.float32))
         best |= {tuple(row): value for row, value in zip(words.tolist(), worth, strict=True)}
     wanted = sorted(best, key=lambda row: -best[row])[:6]
     assert [tuple(row) for row in np.asarray(kept.words[1]).tolist()] == wanted
     assert (kept.log_reward[0] == NOTHING).all()
     drawn, worth = memory.draw(kept, jnp.int32(1), 500, key=KEY)
-    share = np.mean(np.asarray(drawn) == np.asarray(wanted[0]), axis=None, where=True)
     odds = np.exp(np.asarray(kept.log_reward[1]))
     first = (np.asarray(worth) == np.asarray(kept.log_reward[1][0])).mean()
-    assert share > 0 and first == pytest.approx(odds[0] / odds.sum(), abs=0.08)
+    assert {tuple(row) for row in np.asarray(drawn).tolist()} <= set(wanted)
+    assert first == pytest.approx(odds[0] / odds.sum(), abs=0.08)
 
 
 def test_answers_that_differ_in_too_few_words_are_one():
     memory = BestAnswers(1, room=4, apart=2)
     words = jnp.array([[1, 1, 1], [1, 1, 2], [2, 2, 1]], jnp.int32)
-    kept = memory.keep(memory.init(3), jnp.int32(0), words, jnp.array([1.0, 2.0, 0.5]))
+    worth = jnp.array([1.0, 2.0, 0.5])
+    kept = eqx.filter_jit(memory.keep)(memory.init(3), jnp.int32(0), words, worth)
     assert kept.words[0, :2].tolist() == [[1, 1, 2], [2, 2, 1]] and (kept.log_reward[0, 2:] == NOTHING).all()
 
 
@@ -133,7 +134,7 @@ def test_flows_come_closer_to_rewards(world, model):
         Trained(model),
         memory=BestAnswers(PROBLEMS, room=20),
         rounds=60,
-        optimizer=Recipe(_adam, learning_rate=0.01),
+        optimizer=Recipe(clipped_adam, learning_rate=0.01, max_norm=1.0),
         tries=4,
     )
     sweep = {"optimizer.learning_rate": [0.01, 0.0]}
@@ -141,12 +142,6 @@ def test_flows_come_closer_to_rewards(world, model):
     before, after = life.exams["distance"][..., 0, :].mean(-1), life.exams["distance"][..., -1, :].mean(-1)
     assert after[0, 0] < before[0, 0] - 0.1 and after[1, 0] == pytest.approx(before[1, 0])
     assert (np.asarray(life.state.learner.kept.log_reward).max(-1) > np.log(99)).all()
-
-
-def _adam(learning_rate):
-    from lifelong.learners import clipped_adam
-
-    return clipped_adam(learning_rate, max_norm=1.0)
 
 
 def test_an_odd_round_has_no_half():
