@@ -137,7 +137,7 @@ def test_flows_come_closer_to_rewards(world, model):
         optimizer=Recipe(clipped_adam, learning_rate=0.01, max_norm=1.0),
         tries=4,
     )
-    sweep = {"optimizer.learning_rate": [0.01, 0.0]}
+    sweep = {"optimizer.numbers.learning_rate": [0.01, 0.0]}
     life = live(learner, world, OneByOne(1, 60), Proportion(PROBLEMS), steps=60, seeds=1, sweep=sweep)
     before, after = life.exams["distance"][..., 0, :].mean(-1), life.exams["distance"][..., -1, :].mean(-1)
     assert after[0, 0] < before[0, 0] - 0.1 and after[1, 0] == pytest.approx(before[1, 0])
