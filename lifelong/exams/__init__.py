@@ -57,6 +57,7 @@ from ._plasticity import srank as srank
 from ._probes import LayerProbes as LayerProbes
 from ._probes import LinearProbe as LinearProbe
 from ._probes import fit_probe as fit_probe
+from ._proportion import Proportion as Proportion
 from ._remains import Auc as Auc
 from ._remains import accuracy_on as accuracy_on
 from ._remains import agreement as agreement

@@ -14,6 +14,8 @@ from ._few_shot import FewShotLearner as FewShotLearner
 from ._few_shot import FewShotState as FewShotState
 from ._few_shot import ProtoNet as ProtoNet
 from ._few_shot import Start as Start
+from ._flow_learner import FlowLearner as FlowLearner
+from ._flow_learner import FlowState as FlowState
 from ._generative_classifier import GenerativeClassifier as GenerativeClassifier
 from ._generative_classifier import GenerativeClassifierState as GenerativeClassifierState
 from ._gradient import GradientLearner as GradientLearner

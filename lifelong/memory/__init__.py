@@ -11,6 +11,8 @@ from ._base import Memory as Memory
 from ._base import Nothing as Nothing
 from ._base import Step as Step
 from ._base import chain as chain
+from ._best_answers import NOTHING as NOTHING
+from ._best_answers import BestAnswers as BestAnswers
 from ._buffer import Buffer as Buffer
 from ._buffer import Gone as Gone
 from ._buffer import Policy as Policy

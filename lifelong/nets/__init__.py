@@ -46,6 +46,9 @@ from ._search import beam_search as beam_search
 from ._search import best_of as best_of
 from ._search import majority as majority
 from ._sigmoid import SigmoidNet as SigmoidNet
+from ._stepwise import Exploring as Exploring
+from ._stepwise import Stepwise as Stepwise
+from ._stepwise import decided as decided
 from ._token_heads import TokenScorer as TokenScorer
 from ._token_heads import ValuedLanguageModel as ValuedLanguageModel
 from ._transformer import BLANK as BLANK

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from ._batch import Mixture as Mixture
     from ._batch import Rows as Rows
     from ._batch import empty_batch as empty_batch
+    from ._block_plans import after_move as after_move
+    from ._block_plans import allowed_moves as allowed_moves
+    from ._block_plans import every_plan as every_plan
     from ._blocks import Blocks as Blocks
     from ._bursty_sequences import BurstySequences as BurstySequences
     from ._causal import Causal as Causal
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
     from ._practice_reader import practice_log as practice_log
     from ._problems import Problems as Problems
     from ._problems import Verdicts as Verdicts
+    from ._problems import few as few
     from ._problems import transcripts as transcripts
     from ._projected_sequences import ProjectedSequences as ProjectedSequences
     from ._projected_tasks import ProjectedTasks as ProjectedTasks
@@ -102,6 +106,7 @@ _HOMES = {
     "_account": ("Account", "Fate"),
     "_batch": ("Batch", "Lesson", "Mixture", "Rows", "empty_batch"),
     "_lexicon": ("Lexicon", "padded"),
+    "_block_plans": ("after_move", "allowed_moves", "every_plan"),
     "_blocks": ("Blocks",),
     "_causal": ("Causal",),
     "_game24": ("Game24",),
@@ -114,6 +119,7 @@ _HOMES = {
     "_problems": (
         "Problems",
         "Verdicts",
+        "few",
         "transcripts",
     ),
     "_practice": ("UNGRADED", "PracticeLog", "Vocabulary"),

@@ -54,16 +54,18 @@ class KvBio(Problems):
     first: Int[Array, "tasks 2"]
     count: Int[Array, "tasks 2"]
     taught: int = eqx.field(static=True)
-    tasks: int = eqx.field(static=True, default=len(KINDS))
-    outputs: int = eqx.field(static=True, default=len(BIO_WORDS))
-    prompt_length: int = eqx.field(static=True, default=12)
-    answer_length: int = eqx.field(static=True, default=11)
-    lexicon: Lexicon = eqx.field(static=True, default=BIO_WORDS)
+    tasks: int = eqx.field(static=True)
+    outputs: int = eqx.field(static=True)
+    prompt_length: int = eqx.field(static=True)
+    answer_length: int = eqx.field(static=True)
+    lexicon: Lexicon = eqx.field(static=True)
 
     def __init__(self, known: float = 1.0):
         self.taught = round(known * RELATIONS * ENTITIES)
         if not 0 < self.taught <= RELATIONS * ENTITIES:
             raise BadInput(f"the share of known facts lies between 0 and 1, one fact at least, and it is {known}")
+        self.tasks, self.outputs, self.lexicon = len(KINDS), len(BIO_WORDS), BIO_WORDS
+        self.prompt_length, self.answer_length = 12, 11
         self.maps, self.order = _drawn(jax.random.key(0))
         self.codes, self.first, self.count = listed(*_problems(), tasks=len(KINDS))
 

@@ -45,16 +45,18 @@ class OpSearch(Listed):
             pair alone; 'trial', one pair at random with its verdict, and the end (with `ANS` where it was right).
     """
 
-    style: Style = eqx.field(static=True, default="search")
-    tasks: int = eqx.field(static=True, default=1)
-    outputs: int = eqx.field(static=True, default=len(SEARCH_WORDS))
-    prompt_length: int = eqx.field(static=True, default=7)
-    answer_length: int = eqx.field(static=True, default=39)
-    lexicon: Lexicon = eqx.field(static=True, default=SEARCH_WORDS)
+    style: Style = eqx.field(static=True)
+    tasks: int = eqx.field(static=True)
+    outputs: int = eqx.field(static=True)
+    prompt_length: int = eqx.field(static=True)
+    answer_length: int = eqx.field(static=True)
+    lexicon: Lexicon = eqx.field(static=True)
 
     def __init__(self, style: Style = "search"):
         if style not in Style.__args__:  # pyright: ignore[reportAttributeAccessIssue]
             raise UnknownName("style of demonstration", str(style), Style.__args__)  # pyright: ignore[reportAttributeAccessIssue]
+        self.tasks, self.outputs, self.lexicon = 1, len(SEARCH_WORDS), SEARCH_WORDS
+        self.prompt_length, self.answer_length = 7, 39
         self.style = style
         held = np.argsort(hashed(np.arange(len(MENUS))))[:HELD_OUT]
         slots, value, target = (part.ravel() for part in np.indices((len(SLOTS), MODULUS, MODULUS)))

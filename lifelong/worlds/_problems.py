@@ -1,6 +1,6 @@
 """Worlds that pose problems in words and judge answers: the protocol, and lists of all the problems there are."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -138,6 +138,9 @@ class Listed(Problems):
         return self.read(self.codes[self.first[task, 1] + place])
 
 
+Few = TypeVar("Few", bound=Listed)
+
+
 def listed(
     codes: Int[np.ndarray, " problems"],
     task: Int[np.ndarray, " problems"],
@@ -158,6 +161,22 @@ def listed(
     order = np.argsort(part, kind="stable")
     of_parts = [jnp.asarray(part.reshape(tasks, 2), jnp.int32) for part in (first, count)]
     return jnp.asarray(codes[order], jnp.int32), of_parts[0], of_parts[1]
+
+
+def few(world: Few, problems: int) -> Few:
+    """Return a world that teaches only so many problems of every task, chosen by their hashes; exams stay as they are.
+
+    Raises BadInput where a task has fewer.
+    """
+    codes, first, count = (np.array(part) for part in (world.codes, world.first, world.count))
+    if not 1 <= problems <= count[:, 0].min():
+        raise BadInput(f"every task teaches 1 … {count[:, 0].min()} problems, and {problems} were asked for")
+    for start, size in zip(first[:, 0], count[:, 0], strict=True):
+        taught = codes[start : start + size]
+        codes[start : start + size] = taught[np.argsort(hashed(taught), kind="stable")]
+    count[:, 0] = problems
+    parts = (jnp.asarray(codes), jnp.asarray(count))
+    return eqx.tree_at(lambda world: (world.codes, world.count), world, parts)
 
 
 def hashed(codes: Int[np.ndarray, "*n"]) -> Int[np.ndarray, "*n"]:

@@ -53,6 +53,12 @@ def life(request):
     return world, lived(world, KEY), FACTS.get(request.param, 0)
 
 
+def test_a_world_is_the_same_tree_once_taken_apart(life):
+    """Or no life can be lived in it."""
+    world = life[0]
+    assert jax.tree.structure(jax.tree.map(lambda leaf: leaf, world)) == jax.tree.structure(world)
+
+
 def test_prompts_and_answers_are_words_of_one_length(life):
     world, seen, _ = life
     assert len(world.lexicon) == world.outputs
