@@ -51,6 +51,7 @@ from ._likelihood import balanced_pairs as balanced_pairs
 from ._likelihood import best_distinct as best_distinct
 from ._likelihood import distinct as distinct
 from ._oreal import OREAL as OREAL
+from ._oreal import RIGHT as RIGHT
 from ._oreal import token_credit as token_credit
 from ._policy_gradient import Acts as Acts
 from ._policy_gradient import ClippedSurrogate as ClippedSurrogate

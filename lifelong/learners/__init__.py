@@ -26,6 +26,11 @@ from ._policy_learner import right_and_wrong as right_and_wrong
 from ._policy_learner import with_values as with_values
 from ._ppo import PPO as PPO
 from ._ppo import PPOState as PPOState
+from ._selective import SelectiveLearner as SelectiveLearner
+from ._selective import SelectiveState as SelectiveState
+from ._selective import practice_weight as practice_weight
+from ._token_credit import TokenCreditLearner as TokenCreditLearner
+from ._token_credit import TokenCreditState as TokenCreditState
 from ._trained import Inherited as Inherited
 from ._trained import Trained as Trained
 from ._unlearning import UnlearningLearner as UnlearningLearner
