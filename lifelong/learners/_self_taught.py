@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from lifelong.errors import BadInput
-from lifelong.feedback import Imitation, Info, Rollouts, best_distinct, distinct
+from lifelong.feedback import RIGHT, Imitation, Info, Rollouts, best_distinct, distinct
 from lifelong.keys import key_for
 from lifelong.nets import Sampler, TokenScorer
 from lifelong.recipe import Recipe
@@ -126,6 +126,7 @@ class SelfTaughtLearner(PolicyLearner):
             "best_balance": balance.max(),
             "threshold_matters": jnp.ptp(by_temperature[jnp.argmax(by_temperature.max(1))]),
             "kept": weight.mean(),
+            "judge_gap": _gap(score, answers.reward > RIGHT, judged.right),
             "kept_right": (weight * judged.right).sum() / jnp.maximum(weight.sum(), 1.0),
         }
         return Selected(judged, weight, chosen, info)
@@ -168,6 +169,13 @@ class SelfTaughtLearner(PolicyLearner):
     def examined(self, state: SelfTaughtState) -> SelfTaughtState:
         """Return the model alone."""
         return without(super().examined(state), "pool", "judge", "chosen")
+
+
+def _gap(score: Array, rewarded: Array, right: Array) -> Float[Array, ""]:
+    """Return by how much rewarded answers that are right score above those that are not, on average."""
+    good, bad = rewarded & right, rewarded & ~right
+    of_good, of_bad = ((score * which).sum() / jnp.maximum(which.sum(), 1) for which in (good, bad))
+    return jnp.where(good.any() & bad.any(), of_good - of_bad, 0.0)
 
 
 def _any(world: World) -> Any:
