@@ -11,6 +11,8 @@ from ._audit import Audit as Audit
 from ._audit import Finding as Finding
 from ._audit import audit as audit
 from ._bias import Bias as Bias
+from ._blame import Blame as Blame
+from ._blame import area as area
 from ._confusion import Closeness as Closeness
 from ._confusion import Confusion as Confusion
 from ._corrupted import Corrupted as Corrupted

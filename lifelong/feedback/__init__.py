@@ -55,6 +55,7 @@ from ._likelihood import best_distinct as best_distinct
 from ._likelihood import distinct as distinct
 from ._numbers import MeanSquaredError as MeanSquaredError
 from ._oreal import OREAL as OREAL
+from ._oreal import RIGHT as RIGHT
 from ._oreal import token_credit as token_credit
 from ._policy_gradient import Acts as Acts
 from ._policy_gradient import ClippedSurrogate as ClippedSurrogate

@@ -42,14 +42,14 @@ class OREAL(eqx.Module):
         wrong_weight: η, 0.5 (the authors' configurations).
         divergence: β, 0.01 (as there); needs a `reference`.
         baseline: from rewards to A; `leave_one_out`, as there.
-        reshaped: whether A of wrong answers is that; if not it is −1, and theory is left aside.
+        reshaped: 1 where A of wrong answers is that; with 0 it is −1, and theory is left aside.
         regular: whether KL to the reference is computed.
     """
 
     wrong_weight: Number = number(0.5)
     divergence: Number = number(0.01)
+    reshaped: Number = number(1.0)
     baseline: Baseline = eqx.field(static=True, default=leave_one_out)
-    reshaped: bool = eqx.field(static=True, default=True)
     regular: bool = eqx.field(static=True, default=True)
 
     def __call__(self, model: PyTree, experience: Rollouts, *, key: PRNGKeyArray) -> tuple[Float[Array, ""], Info]:
@@ -72,4 +72,5 @@ class OREAL(eqx.Module):
             gain = experience.advantage
         else:
             gain = self.baseline(experience.reward)[..., None]
-        return gain if self.reshaped else jnp.where(experience.reward[..., None] > RIGHT, gain, -1.0)
+        kept = (experience.reward[..., None] > RIGHT) | (self.reshaped > 0.5)
+        return jnp.where(kept, gain, -1.0)

@@ -3,6 +3,9 @@
 from ._agent import Agent as Agent
 from ._agent import Crew as Crew
 from ._agent import Fortunes as Fortunes
+from ._configurations import CHOICES as CHOICES
+from ._configurations import Configurations as Configurations
+from ._configurations import selected_cap as selected_cap
 from ._cubes import CubeLearner as CubeLearner
 from ._dqn import DQN as DQN
 from ._dqn import DQNState as DQNState
@@ -46,6 +49,16 @@ from ._policy_learner import with_values as with_values
 from ._ppo import PPO as PPO
 from ._ppo import PPOState as PPOState
 from ._regressor import Regressor as Regressor
+from ._selective import SelectiveLearner as SelectiveLearner
+from ._selective import SelectiveState as SelectiveState
+from ._selective import practice_weight as practice_weight
+from ._self_taught import Selected as Selected
+from ._self_taught import SelfTaughtLearner as SelfTaughtLearner
+from ._self_taught import SelfTaughtState as SelfTaughtState
+from ._step_grades import StepJudging as StepJudging
+from ._step_grades import step_grades as step_grades
+from ._token_credit import TokenCreditLearner as TokenCreditLearner
+from ._token_credit import TokenCreditState as TokenCreditState
 from ._trained import Inherited as Inherited
 from ._trained import Trained as Trained
 from ._unlearning import UnlearningLearner as UnlearningLearner

@@ -25,7 +25,7 @@ from lifelong.nets import Sampler, sample
 from lifelong.recipe import Recipe
 from lifelong.worlds import Problems, World
 
-from ._agent import without
+from ._agent import Holder, without
 from ._learner import Learner
 from ._optimizers import clipped_adam
 
@@ -63,20 +63,21 @@ def right_and_wrong(rollouts: Rollouts, model: PyTree, *, key: PRNGKeyArray) -> 
     For OREAL, and for pairs of DPO and its relatives.
     """
     gain = jnp.broadcast_to(leave_one_out(rollouts.reward)[..., None], rollouts.tokens.shape)
-    return balanced_pairs(_with(rollouts, advantage=gain), key=key)
+    return balanced_pairs(changed(rollouts, advantage=gain), key=key)
 
 
 def with_values(rollouts: Rollouts, model: PyTree, *, key: PRNGKeyArray) -> Rollouts:
     """Return the answers with what the model expected before every token, and their advantages: for `SequencePPO`."""
-    valued = _with(rollouts, value=jax.lax.stop_gradient(rollouts.scores(model).value))
-    return _with(valued, advantage=token_advantages(valued))
+    valued = changed(rollouts, value=jax.lax.stop_gradient(rollouts.scores(model).value))
+    return changed(valued, advantage=token_advantages(valued))
 
 
-def _with(rollouts: Rollouts, **fields: Any) -> Rollouts:
+def changed(module: Holder, **fields: Any) -> Holder:
+    """Return rollouts, or a state, with other values in some fields."""
     names = list(fields)
     return eqx.tree_at(
-        lambda r: [getattr(r, name) for name in names],
-        rollouts,
+        lambda module: [getattr(module, name) for name in names],
+        module,
         list(fields.values()),
         is_leaf=lambda node: node is None,
     )
@@ -162,24 +163,35 @@ class PolicyLearner(Learner):
         return self.judged(state, here, posed, key=key_for(key, "answer"))
 
     def judged(
-        self, state: PolicyState, world: Problems, prompts: Int[Array, "prompts t"], *, key: PRNGKeyArray
+        self,
+        state: PolicyState,
+        world: Problems,
+        prompts: Int[Array, "prompts t"],
+        *,
+        samples: int | None = None,
+        sampler: PyTree = None,
+        key: PRNGKeyArray,
     ) -> Judged:
-        """Return `samples` answers to each of some problems, judged."""
-        asked = jnp.repeat(prompts, self.samples, axis=0)
+        """Return answers to each of some problems, judged: as many, and sampled as, in a round unless stated."""
+        samples, sampler = samples or self.samples, sampler or self.sampler
+        asked = jnp.repeat(prompts, samples, axis=0)
         written = self.write(
-            speaker(state.model), asked, length=state.length, key=key, stop=state.stop, sampler=self.sampler
+            speaker(state.model), asked, length=state.length, key=key, stop=state.stop, sampler=sampler
         )
         verdict = world.judge(asked, written.tokens[:, prompts.shape[1] :])
         parts = (written.tokens, written.own, verdict.reward, written.log_probability, verdict.right)
-        tokens, own, reward, log_p, right = (
-            part.reshape(len(prompts), self.samples, *part.shape[1:]) for part in parts
-        )
+        tokens, own, reward, log_p, right = (part.reshape(len(prompts), samples, *part.shape[1:]) for part in parts)
         return Judged(Rollouts(tokens, own, reward, log_p), right)
 
     def learn(self, state: PolicyState, experience: Judged, *, key: PRNGKeyArray) -> tuple[PolicyState, Info]:
         """Take the steps of a round; return the new state, and means over them of what the feedback reports."""
         told = with_reference(experience.rollouts, state.reference)
         told = self.prepare(told, state.model, key=key_for(key, "prepare"))
+        state, info = self.descended(state, told, key=key)
+        return state, info | outcome_of(experience)
+
+    def descended(self, state: PolicyState, told: Any, *, key: PRNGKeyArray) -> tuple[PolicyState, Info]:
+        """Take a round's steps on what is prepared; return the new state, and means of what the feedback reports."""
         transformation = self._optimizer()
 
         def descend(carry: tuple[PyTree, PyTree], epoch: Array) -> tuple[tuple[PyTree, PyTree], Info]:
@@ -191,9 +203,8 @@ class PolicyLearner(Learner):
 
         arrays, static = eqx.partition(state.model, eqx.is_array)
         (arrays, optimizer), infos = jax.lax.scan(descend, (arrays, state.optimizer), jnp.arange(self.epochs))
-        info = jax.tree.map(lambda values: values.mean(), infos) | outcome_of(experience)
-        model = eqx.combine(arrays, static)
-        return PolicyState(model, state.reference, optimizer, state.length, state.stop), info
+        info = jax.tree.map(lambda values: values.mean(), infos)
+        return changed(state, model=eqx.combine(arrays, static), optimizer=optimizer), info
 
     def answer(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,

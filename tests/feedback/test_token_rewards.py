@@ -207,7 +207,7 @@ def test_oreal_is_its_equation_in_numpy():
 
 def test_knock_outs_of_oreal_differ():
     whole = slope(OREAL(), MODEL, GIVEN)
-    assert np.abs(slope(OREAL(reshaped=False), MODEL, GIVEN) - whole).max() > 1e-3
+    assert np.abs(slope(OREAL(reshaped=0.0), MODEL, GIVEN) - whole).max() > 1e-3
     scores = jnp.asarray(np.random.default_rng(6).normal(size=GIVEN.tokens.shape), jnp.float32)
     credit = token_credit(scores, GIVEN.own, GIVEN.reward > 0.5)
     given = eqx.tree_at(lambda r: r.credit, GIVEN, credit, is_leaf=lambda node: node is None)
