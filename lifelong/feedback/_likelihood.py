@@ -77,7 +77,7 @@ def best_distinct(
     tokens: Int[Array, "prompts samples length"],
     own: Bool[Array, "prompts samples length"],
     threshold: Number,
-    most: int,
+    most: Number,
 ) -> Float[Array, "prompts samples"]:
     """Return weight 1 for each prompt's `most` best different answers of at least the threshold, 0 for all others.
 

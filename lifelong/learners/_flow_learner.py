@@ -14,7 +14,7 @@ from lifelong.feedback import Feedback, Rollouts, TrajectoryBalance
 from lifelong.keys import key_for
 from lifelong.memory import NOTHING, BestAnswers
 from lifelong.nets import Exploring, Sampler, decided
-from lifelong.recipe import Number, Recipe, number
+from lifelong.recipe import Number, Recipe
 from lifelong.worlds import World
 
 from ._policy_learner import Judged, PolicyLearner, PolicyState
@@ -52,10 +52,10 @@ class FlowLearner(PolicyLearner):
     """
 
     memory: BestAnswers
-    explore: Number = number(0.5)
-    explore_end: Number = number(0.01)
-    rehearse: Number = number(1.0)
-    sharpness: Number = number(2.0)
+    explore: Number
+    explore_end: Number
+    rehearse: Number
+    sharpness: Number
     rounds: int = eqx.field(static=True)
     tries: int = eqx.field(static=True)
 

@@ -107,7 +107,7 @@ class SelfTaughtLearner(PolicyLearner):
             speaker(born.model), here, asked, begun, stop=born.stop, write=self.write, key=key_for(key, "judge")
         )
         fields = [getattr(born, name) for name in PolicyState.__dataclass_fields__]
-        return SelfTaughtState(*fields, posed[: self.prompts], judge, jnp.int32(-1))
+        return SelfTaughtState(*fields, posed[: self.prompts], judge, jnp.int32(-1))  # pyright: ignore[reportCallIssue]
 
     def meet(self, state: SelfTaughtState, world: World, lesson: Any, *, key: PRNGKeyArray) -> Selected:
         """Try the grid, choose, and return answers to all problems with how much each counts."""
@@ -144,13 +144,13 @@ class SelfTaughtLearner(PolicyLearner):
         """Return reward + judge/5 of answers."""
         return answers.reward + self.judging.worst(state.judge, answers) / 5
 
-    def learn(self, state: SelfTaughtState, experience: Selected, *, key: PRNGKeyArray) -> tuple[SelfTaughtState, Info]:
+    def learn(self, state: Any, experience: Selected, *, key: PRNGKeyArray) -> tuple[Any, Info]:
         """Imitate the answers that were selected, in batches drawn from them."""
         answers, weight = experience.judged.rollouts, experience.weight.reshape(-1)
         rows = jax.tree.map(lambda leaf: leaf.reshape(-1, 1, *leaf.shape[2:]), answers)
         any_at_all = (weight.sum() > 0).astype(jnp.float32)
 
-        def descend(state: SelfTaughtState, step: Array) -> tuple[SelfTaughtState, Info]:
+        def descend(state: Any, step: Array) -> tuple[Any, Info]:
             each = key_for(key, "batch", step)
             drawn = jax.random.categorical(each, jnp.log(weight + 1e-9), shape=(self.batch,))
             told = jax.tree.map(lambda leaf: leaf[drawn], rows)
@@ -162,11 +162,11 @@ class SelfTaughtLearner(PolicyLearner):
         info = {"loss": infos["loss"].mean()} | experience.info | outcome_of(experience.judged)
         return changed(state, chosen=experience.chosen), info
 
-    def examinee(self) -> "SelfTaughtLearner":
+    def examinee(self) -> PolicyLearner:
         """Return the learner without what only learning needs."""
         return without(super().examinee(), "grid", "judging")
 
-    def examined(self, state: SelfTaughtState) -> SelfTaughtState:
+    def examined(self, state: SelfTaughtState) -> PolicyState:
         """Return the model alone."""
         return without(super().examined(state), "pool", "judge", "chosen")
 

@@ -67,7 +67,7 @@ class TokenCreditLearner(SelectiveLearner):
         judge = TokenScorer(Trained(speaker(born.model)), key=key)
         optimizer = self._judging().init(eqx.filter(judge, eqx.is_inexact_array))
         fields = [getattr(born, name) for name in SelectiveState.__dataclass_fields__]
-        return TokenCreditState(*fields, judge, optimizer, jnp.int32(0))
+        return TokenCreditState(*fields, judge, optimizer, jnp.int32(0))  # pyright: ignore[reportCallIssue]
 
     def _judging(self) -> optax.GradientTransformation:
         return self.judging() if isinstance(self.judging, Recipe) else self.judging
@@ -102,6 +102,6 @@ class TokenCreditLearner(SelectiveLearner):
         judged = {f"judge_{name}": value for name, value in info.items()}
         return eqx.apply_updates(state.judge, updates), optimizer, judged
 
-    def examined(self, state: TokenCreditState) -> TokenCreditState:
+    def examined(self, state: TokenCreditState) -> SelectiveState:
         """Return the model alone."""
         return without(super().examined(state), "judge", "judge_optimizer", "rounds")

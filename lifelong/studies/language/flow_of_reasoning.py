@@ -66,7 +66,7 @@ def shown(world: Blocks, settings: Settings, **options):
 
 def lifetime(arm: Arm, settings: Settings, *, seeds, progress, **options) -> xr.Dataset:
     """Go on from the model that was shown plans, by one arm's feedback."""
-    world = few(OnePlan(), PROBLEMS)
+    world = few(OnePlan(), PROBLEMS)  # pyright: ignore[reportCallIssue]
     base = shown(world, settings, seeds=seeds, progress=progress)
     build = {"explore": 0.0, "explore_end": 0.0, "rehearse": 0.0, "sharpness": 1.0, "rate": 1.0} | arm.build
     rate, temperature = build.pop("rate") * settings.learning_rate, build.pop("temperature", 1.0)
