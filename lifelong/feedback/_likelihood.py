@@ -77,7 +77,7 @@ def best_distinct(
     tokens: Int[Array, "prompts samples length"],
     own: Bool[Array, "prompts samples length"],
     threshold: Number,
-    most: Number,
+    most: Number | int | Int[Array, ""],
 ) -> Float[Array, "prompts samples"]:
     """Return weight 1 for each prompt's `most` best different answers of at least the threshold, 0 for all others.
 
@@ -92,7 +92,7 @@ def balance_score(
     selected: Bool[Array, "prompts samples"],
     right: Bool[Array, "prompts samples"],
     unique: Bool[Array, "prompts samples"],
-    wanted: Number,
+    wanted: Number | int,
 ) -> Float[Array, " prompts"]:
     """Return min(n′/n*, 1)·n′/n: n answers were selected, n′ different right ones among them, n* are wanted.
 

@@ -60,7 +60,7 @@ class Configurations(eqx.Module):
         score: Float[Array, "prompts samples"],
         right: Bool[Array, "prompts samples"],
         answers: Rollouts,
-        wanted: Number,
+        wanted: Number | int,
     ) -> Float[Array, " thresholds"]:
         """Return the mean balance score of answers, sampled at one temperature, for every threshold."""
         unique = distinct(answers.tokens, answers.own & right[..., None])

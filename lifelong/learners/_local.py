@@ -35,6 +35,6 @@ def clipped_apart(
 
 
 def _shortened(part: PyTree, rate: Number, max_norm: Number) -> PyTree:
-    norm = optax.global_norm(part)
+    norm = optax.tree.norm(part)
     factor = -rate * jnp.minimum(1.0, max_norm / jnp.maximum(norm, 1e-12))
     return jax.tree.map(lambda leaf: factor * leaf, part)

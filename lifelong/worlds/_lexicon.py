@@ -57,7 +57,7 @@ class Lexicon:
 
 
 def padded(
-    texts: Sequence[Sequence[int] | Integer[np.ndarray, " t"]], length: int | None = None, *, left: bool = False
+    texts: Sequence[Sequence[int] | Integer[np.ndarray, " _"]], length: int | None = None, *, left: bool = False
 ) -> Int[np.ndarray, "n length"]:
     """Return numbered texts in rows of one length, with blanks after them (or before them, `left`).
 

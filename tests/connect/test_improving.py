@@ -165,7 +165,7 @@ def test_every_method_makes_a_loss_of_the_same_answers():
             return method.feedback()(model, ready, key=jax.random.key(3))[0]
 
         found = {name: eqx.filter_value_and_grad(loss)(model, method) for name, method in METHODS.items()}
-        return {name: (value, optax.global_norm(gradient)) for name, (value, gradient) in found.items()}
+        return {name: (value, optax.tree.norm(gradient)) for name, (value, gradient) in found.items()}
 
     for name, (value, slope) in slopes(model).items():
         assert np.isfinite(value) and slope > 0, name

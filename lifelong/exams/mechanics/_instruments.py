@@ -86,7 +86,7 @@ def lazy_slope(keys: Keys, images: Images, broken: bool = False) -> Reading:
                 return 0.5 * jnp.mean((scale * (f(weights) - f(start)) - y) ** 2) / scale**2
 
             end, _ = descend(loss, start, optax.sgd(0.2), 1000)
-            return optax.global_norm(jax.tree.map(jnp.subtract, end, start)) / optax.global_norm(start)
+            return optax.tree.norm(jax.tree.map(jnp.subtract, end, start)) / optax.tree.norm(start)
 
         logs = jnp.log(jax.lax.map(moved, scales))
         centred = jnp.log(scales) - jnp.log(scales).mean()
