@@ -33,8 +33,8 @@ PRACTISED = (1, 2)
 """The tasks practised and examined: chains that cross one hole, or two. Task 0 is what the base model was taught."""
 
 BASE_STEPS = 50
-"""Steps of the base model: the last of 25, 50, 75 … after which, on tuning seeds, 16 tries solved at least 60 % of chains across
-one hole (64 %; after 75 steps 56 %, after 150 38 %: it grows sure of what it was never taught).
+"""Steps of the base model: the last of 25, 50, 75 … after which, on tuning seeds, 16 tries solved at least 60 % of chains
+across one hole (64 %; after 75 steps 56 %, after 150 38 %: it grows sure of what it was never taught).
 """
 
 DIVERGENCE = 0.01
