@@ -91,7 +91,8 @@ class TokenCreditLearner(SelectiveLearner):
     def _judge_taught(
         self, state: TokenCreditState, pairs: Rollouts, *, key: PRNGKeyArray
     ) -> tuple[TokenScorer, PyTree, Info]:
-        grade = jnp.broadcast_to(pairs.reward[..., None], pairs.tokens.shape)
+        ended_well = (pairs.reward[..., None] > RIGHT).astype(jnp.float32)
+        grade = jnp.broadcast_to(ended_well, pairs.tokens.shape)
         rows = (leaf.reshape(-1, *leaf.shape[2:]) for leaf in (pairs.tokens, pairs.own, grade, pairs.weights))
         homework = Graded(*rows)
         gradient, info = eqx.filter_grad(lambda judge: OutcomeOfTokens()(judge, homework, key=key), has_aux=True)(

@@ -21,7 +21,7 @@ from jaxtyping import Array, Float
 
 from lifelong.exams import Blame, Solved
 from lifelong.feedback import GRPO, OREAL, NextToken, Rollouts, group_standardised
-from lifelong.lab import Arm, Claim, Control, Settings, Study, bases
+from lifelong.lab import Arm, Claim, Control, Grid, Settings, Study, bases
 from lifelong.learners import GradientLearner, Inherited, SelectiveLearner, TokenCreditLearner, warmed_adamw
 from lifelong.life import live, sit_afterwards
 from lifelong.nets import Completion, language_model
@@ -39,6 +39,9 @@ across one hole (64 %; after 75 steps 56 %, after 150 38 %: it grows sure of wha
 
 DIVERGENCE = 0.01
 """What a nat away from the base model costs, in all arms (the authors' β)."""
+
+RATES = Grid("learner.optimizer.numbers.learning_rate", (3e-4, 1e-3))
+"""Every arm's rate is chosen on tuning seeds: that of the specification of this miniature, or a larger one."""
 
 
 class Whole(GRPO):
@@ -61,7 +64,9 @@ def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
     learner = practising(arm, settings, base(world, settings, options["seeds"]))
     exam = Solved(settings.questions)
     life = live(learner, world, Only(PRACTISED[0]), exam, steps=settings.rounds, at_ends=False, **options)
-    rate = xr.DataArray(life.state.learner.rate, {"seed": life.dims["seed"]}, ("seed", "problem"))
+    rate = xr.DataArray(
+        life.state.learner.rate.reshape(*map(len, life.dims.values()), -1), life.dims, (*life.dims, "problem")
+    )
     record = life.to_xarray().assign(rate=rate)
     if isinstance(learner, TokenCreditLearner):
         record = record.merge(sit_afterwards(life, learner, world, Blame(PRACTISED, settings.questions, samples=2)))
@@ -82,7 +87,7 @@ def base(world: OpChain, settings: Settings, seeds: Sequence[int]) -> Inherited:
 
 def practising(arm: Arm, settings: Settings, model: Inherited) -> SelectiveLearner:
     """Return the learner of an arm: on pairs with a judge of tokens, or on all answers."""
-    descent = Recipe(warmed_adamw, steps=settings.rounds, warm_up=5, floor=0.2, learning_rate=settings.learning_rate)
+    descent = Recipe(warmed_adamw, steps=settings.rounds, warm_up=5, floor=0.2, learning_rate=1e-3)
     shared = {"prompts": 16, "samples": 8, "tasks": PRACTISED, "pool": settings.pool}
     if "standardised" in arm.build:
         feedback = Whole(clip=jnp.inf, divergence=DIVERGENCE, **arm.build)
@@ -114,12 +119,14 @@ study = Study(
     slug="oreal",
     question="Are right answers cloned with reshaped wrong ones and token weights worth more than right answers alone?",
     arms={
-        "oreal": Arm("method", "right cloned, wrong reshaped, tokens weighed", _pairs(0.5, 1.0, 1.0)),
-        "bc-pos": Arm("baseline", "right answers cloned alone", _pairs(0.0, 1.0, 0.0), like="oreal"),
-        "no-reshape": Arm("knock-out", "wrong answers pushed with full strength", _pairs(0.5, 0.0, 1.0), like="oreal"),
-        "no-token-rm": Arm("knock-out", "all tokens weigh the same", _pairs(0.5, 1.0, 0.0), like="oreal"),
-        "grpo": Arm("baseline", "all answers, standardised within a prompt", {"standardised": 1.0}),
-        "reinforce": Arm("baseline", "all answers, rewarded with +1 and -1", {"standardised": 0.0}, like="grpo"),
+        "oreal": Arm("method", "right cloned, wrong reshaped, tokens weighed", _pairs(0.5, 1.0, 1.0), RATES),
+        "bc-pos": Arm("baseline", "right answers cloned alone", _pairs(0.0, 1.0, 0.0), RATES, "oreal"),
+        "no-reshape": Arm(
+            "knock-out", "wrong answers pushed with full strength", _pairs(0.5, 0.0, 1.0), RATES, "oreal"
+        ),
+        "no-token-rm": Arm("knock-out", "all tokens weigh the same", _pairs(0.5, 1.0, 0.0), RATES, "oreal"),
+        "grpo": Arm("baseline", "all answers, standardised within a prompt", {"standardised": 1.0}, RATES),
+        "reinforce": Arm("baseline", "all answers, rewarded with +1 and -1", {"standardised": 0.0}, RATES, "grpo"),
     },
     lifetime=lifetime,
     measures={
@@ -127,8 +134,8 @@ study = Study(
         "gain": lambda life: accuracy(life) - accuracy(life, 0),
         "without_holes": lambda life: life.solved.isel(exam=-1, task=0),
         "spread": lambda life: abs(accuracy(life) - accuracy(life).mean("seed")),
-        "base_pass": lambda life: (life.rate[:, :: len(PRACTISED)] > 0).mean("problem"),
-        "last_right": lambda life: life.learning_right[:, -10:].mean("step", skipna=False),
+        "base_pass": lambda life: (life.rate.isel(problem=slice(None, None, len(PRACTISED))) > 0).mean("problem"),
+        "last_right": lambda life: life.learning_right.isel(step=slice(-10, None)).mean("step", skipna=False),
     },
     claim=Claim(
         better="oreal",
@@ -143,7 +150,7 @@ study = Study(
         Control(
             "oreal",
             "base_pass",
-            at_least=0.6,
+            at_least=0.5,
             because="the base must solve one hole in 16 tries, often enough to learn",
         ),
         Control(
@@ -173,7 +180,6 @@ study = Study(
         "frozen": 5,
         "pool": 256,
         "questions": 200,
-        "learning_rate": 3e-4,
         "judge_rate": 5e-4,
     },
     budgets={
