@@ -171,6 +171,16 @@ def test_an_interrupted_run_goes_on_to_the_same_results(whole, tmp_path, at):
     assert not list(tmp_path.rglob("unfinished/*"))
 
 
+@pytest.fixture
+def heard():
+    """Ctrl-C raises KeyboardInterrupt, whatever a test before has made of it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_ctrl_c_in_the_main_thread_stops_all_arms(whole, tmp_path):
     with pytest.raises(Interrupted):
         run(SMALL, out=tmp_path, news=News(("finetune", "living", 24), press_ctrl_c))
