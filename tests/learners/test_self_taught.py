@@ -84,6 +84,7 @@ def test_tokens_are_weighed_by_a_judge_that_learns_first(credited):
     """The reward of the circle is 0.5 for half an answer: only more than that is right."""
     learner, life = credited
     assert life.exams["solved"][:, 0].mean() < 0.5 < 0.8 < life.exams["solved"][:, -1].mean()
+    assert life.records["judge_accuracy"][:, -10:].mean() > 0.6
     world, state = Circle(), learner.init(Circle(), key=KEY)
     experience = learner.meet(state, world, LESSON, key=KEY)
     after, _ = learner.learn(state, experience, key=KEY)
