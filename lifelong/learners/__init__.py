@@ -27,6 +27,7 @@ from ._hebbian import HebbianLearner as HebbianLearner
 from ._hebbian import HebbianState as HebbianState
 from ._keeping_best import BestState as BestState
 from ._keeping_best import KeepingBest as KeepingBest
+from ._language import next_token_learner as next_token_learner
 from ._learner import Learner as Learner
 from ._local import clipped_apart as clipped_apart
 from ._local import clipped_sgd as clipped_sgd

@@ -19,11 +19,10 @@ from collections.abc import Mapping
 import xarray as xr
 
 from lifelong.exams import Solved
-from lifelong.feedback import GRPO, NextToken
+from lifelong.feedback import GRPO
 from lifelong.lab import Arm, Claim, Control, Settings, Study, bases
-from lifelong.learners import GradientLearner, PolicyLearner, clipped_adam, warmed_adamw
+from lifelong.learners import PolicyLearner, clipped_adam, next_token_learner
 from lifelong.life import live, sit_afterwards
-from lifelong.nets import Completion, language_model
 from lifelong.recipe import Recipe
 from lifelong.teachers import Blend
 from lifelong.worlds import KvBio
@@ -52,13 +51,7 @@ SCHOOLS = {
 def school(kind: str, world: KvBio, settings: Settings, **options):
     """Return the models that come out of a school, one for each seed."""
     steps = settings.examples // settings.batch
-    pupil = GradientLearner(
-        Recipe(Completion, net=Recipe(language_model, preset="micro", vocabulary=world.outputs)),
-        NextToken(),
-        Recipe(warmed_adamw, learning_rate=settings.learning_rate, steps=steps),
-        batch=settings.batch,
-        active="all",
-    )
+    pupil = next_token_learner(world.outputs, steps=steps, learning_rate=settings.learning_rate, batch=settings.batch)
     return bases(pupil, world, Blend(SCHOOLS[kind], steps // 2), steps=steps, **options)
 
 

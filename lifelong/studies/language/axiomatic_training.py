@@ -19,12 +19,9 @@ import numpy as np
 import xarray as xr
 
 from lifelong.exams import Elsewhere
-from lifelong.feedback import NextToken
 from lifelong.lab import Arm, Claim, Control, Settings, Study
-from lifelong.learners import GradientLearner, warmed_adamw
+from lifelong.learners import next_token_learner
 from lifelong.life import live, sit_afterwards
-from lifelong.nets import Completion, language_model
-from lifelong.recipe import Recipe
 from lifelong.teachers import AllAtOnce
 from lifelong.worlds import Causal
 
@@ -48,14 +45,13 @@ def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
     """Teach one set of demonstrations, every one of them new, to a transformer."""
     world = CAUSAL(**arm.build)
     steps = settings.instances // settings.batch
-    learner = GradientLearner(
-        Recipe(
-            Completion, net=Recipe(language_model, preset="micro", layers=3, vocabulary=world.outputs, theta=theta(arm))
-        ),
-        NextToken(),
-        Recipe(warmed_adamw, learning_rate=settings.learning_rate, steps=steps),
+    learner = next_token_learner(
+        world.outputs,
+        steps=steps,
+        learning_rate=settings.learning_rate,
         batch=settings.batch,
-        active="all",
+        layers=3,
+        theta=theta(arm),
     )
     every = steps // settings.exams
     life = live(learner, world, AllAtOnce(world.tasks), steps=every * settings.exams, every=every, **options)

@@ -17,18 +17,16 @@ from collections.abc import Sequence
 import xarray as xr
 
 from lifelong.exams import Solved
-from lifelong.feedback import NextToken
 from lifelong.lab import Arm, Claim, Control, Settings, Study, bases
 from lifelong.learners import (
     Configurations,
-    GradientLearner,
     Inherited,
     SelfTaughtLearner,
     StepJudging,
+    next_token_learner,
     warmed_adamw,
 )
 from lifelong.life import live
-from lifelong.nets import Completion, language_model
 from lifelong.recipe import Recipe
 from lifelong.teachers import Only
 from lifelong.worlds import OpChain
@@ -55,13 +53,7 @@ def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
 
 def base(world: OpChain, settings: Settings, seeds: Sequence[int]) -> Inherited:
     """Return models taught chains without holes for the first steps of a course of 400, one for each seed."""
-    pupil = GradientLearner(
-        Recipe(Completion, net=Recipe(language_model, preset="micro", vocabulary=world.outputs)),
-        NextToken(),
-        Recipe(warmed_adamw, learning_rate=3e-3, steps=400),
-        batch=128,
-        active="all",
-    )
+    pupil = next_token_learner(world.outputs, steps=400)
     return bases(pupil, world, Only(0), steps=settings.base_steps, seeds=seeds).model
 
 

@@ -20,11 +20,16 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from lifelong.exams import Blame, Solved
-from lifelong.feedback import GRPO, OREAL, NextToken, Rollouts, group_standardised
+from lifelong.feedback import GRPO, OREAL, Rollouts, group_standardised
 from lifelong.lab import Arm, Claim, Control, Grid, Settings, Study, bases
-from lifelong.learners import GradientLearner, Inherited, SelectiveLearner, TokenCreditLearner, warmed_adamw
+from lifelong.learners import (
+    Inherited,
+    SelectiveLearner,
+    TokenCreditLearner,
+    next_token_learner,
+    warmed_adamw,
+)
 from lifelong.life import live, sit_afterwards
-from lifelong.nets import Completion, language_model
 from lifelong.recipe import Number, Recipe, number
 from lifelong.teachers import Only
 from lifelong.worlds import OpChain
@@ -75,13 +80,7 @@ def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
 
 def base(world: OpChain, settings: Settings, seeds: Sequence[int]) -> Inherited:
     """Return models taught chains without holes for the first steps of a course of 400, one for each seed."""
-    pupil = GradientLearner(
-        Recipe(Completion, net=Recipe(language_model, preset="micro", vocabulary=world.outputs)),
-        NextToken(),
-        Recipe(warmed_adamw, learning_rate=3e-3, steps=400),
-        batch=128,
-        active="all",
-    )
+    pupil = next_token_learner(world.outputs, steps=400)
     return bases(pupil, world, Only(0), steps=settings.base_steps, seeds=seeds).model
 
 
