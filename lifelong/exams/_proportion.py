@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from lifelong.recipe import Number, number
 from lifelong.worlds import Blocks, World
 from lifelong.worlds._block_plans import every_plan, word_of
-from lifelong.worlds._blocks import configurations
+from lifelong.worlds._blocks import configurations, worth
 
 from ._exam import Exam
 
@@ -70,7 +70,5 @@ def plan_probabilities(
     log_policy = jax.nn.log_softmax(model.decide(asked.reshape(-1, asked.shape[-1]))).reshape(moves, len(states), -1)
     words, places = (jnp.asarray(table)[start] for table in every_plan(moves))
     steps = log_policy[jnp.arange(moves), jnp.maximum(places[:, :-1], 0), word_of(jnp.maximum(words, 0))]
-    under = jnp.asarray(configurations())
-    share = (under[places[:, -1]] == under[goal]).mean(-1)
-    reward = jnp.where(places[:, -1] == goal, 100.0, 10.0 * share)
-    return steps.sum(-1), reward, places[:, 0] >= 0
+    reached = places[:, -1]
+    return steps.sum(-1), worth(reached, goal, reached == goal), places[:, 0] >= 0

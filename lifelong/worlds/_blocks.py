@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from lifelong.errors import BadInput
 
@@ -88,6 +88,12 @@ def plans(start: int, goal: int | None, moves: int) -> Int[np.ndarray, "plans mo
     return found if goal is None else found[places == goal]
 
 
+def worth(reached: Int[Array, " n"], goal: Int[Array, "*n"], right: Bool[Array, " n"]) -> Float[Array, " n"]:
+    """Return what plans are rewarded with: 100 if right, else ten times the share of blocks that lie right in the end."""
+    under = jnp.asarray(configurations())
+    return jnp.where(right, 100.0, 10.0 * (under[reached] == under[goal]).mean(-1))
+
+
 class Blocks(Listed):
     """Move blocks one by one until all lie as the goal says, in an exact number of moves.
 
@@ -160,9 +166,7 @@ class Blocks(Listed):
             state, may = self.moved(state, word)
             legal = legal & may
         right = legal & (state == goal)
-        under = jnp.asarray(configurations())
-        share = (under[state] == under[goal]).mean(-1)
-        return Verdicts(jnp.where(right, 100.0, 10.0 * share), right)
+        return Verdicts(worth(state, goal, right), right)
 
     def demonstrate(self, prompts: Int[Array, "n prompt"], *, key: PRNGKeyArray) -> Int[Array, "n answer"]:
         """Return one of the right plans, each as likely as any other."""
