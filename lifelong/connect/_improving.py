@@ -30,6 +30,9 @@ ACCOMPANY = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json
 
 REPORT = "improvement.json"
 
+MOST_QUESTIONS = 64
+"""Problems by which models are compared at the most."""
+
 
 class Method(NamedTuple):
     """A feedback, what is made of answers for it, and in a few words what it does."""
@@ -133,12 +136,29 @@ def improve(
     unfinished = _unfinished(out)
     model = load_language_model(folder)
     world = _world(folder, problems, verifier, model.vocabulary, answer_length, context)
-    learner = KeepingBest(
-        _policy(model, METHODS[method], prompts, samples, learning_rate), questions=min(64, int(_choosing(world)))
-    )
+    policy = _policy(model, METHODS[method], prompts, samples, learning_rate)
+    best, rewards = _lived(policy, world, rounds, every, seed, unfinished, progress)
+    before, after = (_examined(one, policy, world, k, seed) for one in (model, best))
+    found = _found(before, after, world, method=method, k=k, kept=_differ(model, best), rewards=rewards)
+    _save(folder, out, best, world.end, found)
+    unfinished.unlink(missing_ok=True)
+    return found
+
+
+def _lived(
+    policy: PolicyLearner,
+    world: ProblemFile,
+    rounds: int,
+    every: int,
+    seed: int,
+    unfinished: Path,
+    progress: Progress,
+) -> tuple[PyTree, list[float]]:
+    """Live all rounds, the last look at which model is best included; return that model, and the rewards of every round."""
+    choosing = world.for_choosing()
     life = live(
-        learner,
-        world.for_choosing(),
+        KeepingBest(policy, questions=min(MOST_QUESTIONS, int(choosing.count[0, 1]))),
+        choosing,
         OneByOne(1, steps=every),
         Solved(questions=1),
         steps=-(-rounds // every) * every,
@@ -149,26 +169,32 @@ def improve(
     )
     if not life.finished:
         raise KeyboardInterrupt
-    best = jax.tree.map(lambda leaf: leaf[0] if isinstance(leaf, jax.Array) else leaf, life.state.learner)
-    before, after = (_examined(one, learner.learner, world, k, seed) for one in (model, best.best))
-    found = Improvement(
-        method=method,
-        rounds=life.exam_steps[-1].item(),
+    best = jax.tree.map(lambda leaf: leaf[0] if isinstance(leaf, jax.Array) else leaf, life.state.learner.best)
+    return best, [round(float(value), 4) for value in life.records["reward"][0]]
+
+
+def _found(
+    before: Bool[np.ndarray, "n k"],
+    after: Bool[np.ndarray, "n k"],
+    world: ProblemFile,
+    *,
+    rewards: list[float],
+    **more: Any,
+) -> Improvement:
+    """Return the report: pass@1 and pass@k from which answers are right before and after."""
+    return Improvement(
+        rounds=len(rewards),
         problems=len(world.lines),
-        chosen_by=int(_choosing(world)),
-        held_out=int(world.count[0, 1]),
-        k=k,
+        chosen_by=int(world.for_choosing().count[0, 1]),
+        held_out=len(before),
         one_before=_rate(before.mean(1)),
         any_before=_rate(before.max(1)),
         one_after=_rate(after.mean(1)),
         any_after=_rate(after.max(1)),
-        kept=_differ(model, best.best),
-        rewards=[round(float(value), 4) for value in life.records["reward"][0]],
+        rewards=rewards,
         verifier=world.verifier.account if world.verifier else "",
+        **more,
     )
-    _save(folder, out, best.best, world.end, found)
-    unfinished.unlink(missing_ok=True)
-    return found
 
 
 def _unfinished(out: Path) -> Path:
@@ -228,10 +254,6 @@ def _policy(model: PyTree, method: Method, prompts: int, samples: int, rate: flo
         prompts=prompts,
         samples=samples,
     )
-
-
-def _choosing(world: ProblemFile) -> Array:
-    return world.for_choosing().count[0, 1]
 
 
 def _examined(model: PyTree, learner: PolicyLearner, world: ProblemFile, k: int, seed: int) -> Bool[np.ndarray, "n k"]:
