@@ -61,14 +61,14 @@ def learner_of(life: dict, **options) -> MAML:
 
 
 def lived(life: dict, seeds: int) -> Life:
-    steps, world = life["steps"], Sines(life["shots"], life["shots"])
+    steps, world = life["steps"], Sines(shots=life["shots"], queries=life["shots"])
     exam = Adaptation(1000 // 16, "squared_error")
     return live(learner_of(life), world, OneByOne(1, steps), exam, steps=steps, seeds=seeds, record=10, progress=silent)
 
 
 def memory(life: dict) -> dict:
     """Return the bytes of intermediate results of one step's gradient, by order and number of inner steps."""
-    world, key = Sines(life["shots"], life["shots"]), jax.random.key(0)
+    world, key = Sines(shots=life["shots"], queries=life["shots"]), jax.random.key(0)
 
     def bytes_of(steps: int, first_order: bool) -> int:
         learner = learner_of(life, inner_steps=steps, first_order=first_order)

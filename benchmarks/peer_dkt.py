@@ -81,7 +81,7 @@ def padded(student: np.ndarray, skill: np.ndarray, outcome: np.ndarray, longest:
     length = max(len(rows) for _, rows in found)
     out = np.zeros((3, len(found), length), np.int64)
     for i, (_, rows) in enumerate(found):
-        out[:, i, : len(rows)] = skill[rows], outcome[rows], 1
+        out[:, i, : len(rows)] = skill[rows], outcome[rows], np.ones(len(rows))
     return out[0], out[1], out[2], np.array([s for s, _ in found])
 
 

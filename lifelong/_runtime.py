@@ -17,8 +17,8 @@ from importlib.util import find_spec
 
 FLAG = "xla_cpu_enable_concurrency_optimized_scheduler"
 POOL = 8
-"""Threads that the runtime's pool has at the least. With 8 instead of 2 on two cores a life took 7 % more CPU time; with 2, a
-study whose exam solves systems in two programs abreast stood still within a minute."""
+"""Threads that the runtime's pool has at the least. With 8 instead of 2 on two cores a life took 14 % more CPU time
+(benchmarks/pool.py); with 2, a study whose exam solves systems in two programs abreast stood still within a minute."""
 
 FAULTY = "0.10."
 """The jaxlib whose fault and flag are known. XLA ends the process at a flag it does not know, so no other is given it."""
