@@ -27,6 +27,7 @@ class Clock(TrainerCallback):
         self.ends = []
 
     def on_step_end(self, args, state, control, **kwargs):
+        """Note the time."""
         self.ends.append(time.perf_counter())
 
 
