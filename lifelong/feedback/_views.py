@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from lifelong.errors import Mismatch
 from lifelong.nets import ViewNetwork
 from lifelong.recipe import Number, number
 
@@ -18,13 +19,14 @@ class Views(eqx.Module):
     """What a step of self-supervised learning sees.
 
     `one` and `other` are two views of the same things; `asked` are things whose mined views, from among others, the target
-    network represents as `mined`; `target` is that network, a slow copy of the model; `step` counts from 0.
+    network represents as `mined`, None where nothing is mined; `target` is that network, a slow copy of the model; `step`
+    counts from 0.
     """
 
     one: Float[Array, "n *shape"]
     other: Float[Array, "n *shape"]
     asked: Float[Array, "n *shape"]
-    mined: Float[Array, "n features"]
+    mined: Float[Array, "n features"] | None
     target: ViewNetwork
     step: Int[Array, ""]
 
@@ -105,6 +107,8 @@ class MYOW(eqx.Module):
     def __call__(self, model: ViewNetwork, experience: Views, *, key: PRNGKeyArray) -> tuple[Float[Array, ""], Info]:
         """Return the loss, and both its parts as info."""
         augmented, _ = self.augmented(model, experience, key=key)
+        if experience.mined is None:
+            raise Mismatch("MYOW predicts mined views, and none were mined: give `Views.mined`, as ViewLearner does")
         goal = hold(experience.target.project_mined(experience.mined))
         mined = cosine_distance(model.predict_mined(model.project_mined(model.represent(experience.asked))), goal)
         strength = self.strength(experience.step)

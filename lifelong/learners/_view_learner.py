@@ -122,30 +122,30 @@ class ViewLearner(Learner):
     def learn(self, state: ViewState, experience: Glimpses, *, key: PRNGKeyArray) -> tuple[ViewState, Info]:
         """Take one step; return the new state, what the feedback reports, and the purity of mined views."""
         model, target = state.model, state.target
-        mined, purity = self.mine(state, experience, key=key_for(key, "mine"))
+        mined, report = self.mine(state, experience, key=key_for(key, "mine"))
         seen = Views(experience.one, experience.other, experience.asked.x, mined, target, state.step)
         gradient, info = eqx.filter_grad(self.feedback, has_aux=True)(model, seen, key=key_for(key, "feedback"))
         updates, optimizer = self._optimizer().update(
             gradient, state.optimizer, eqx.filter(model, eqx.is_inexact_array)
         )
-        moments = averaged(
-            state.moments, model.encoder.moments(experience.one), jnp.where(state.step > 0, REMEMBERED, 0.0)
-        )
+        kept = jnp.where(state.step > 0, REMEMBERED, 0.0)
+        moments = averaged(state.moments, model.encoder.moments(experience.one), kept)
         new = eqx.apply_updates(model, updates)
-        return ViewState(new, averaged(target, new, self.decay), optimizer, moments, state.step + 1), {
-            **info,
-            "purity": purity,
-        }
+        return ViewState(new, averaged(target, new, self.decay), optimizer, moments, state.step + 1), info | report
 
     def mine(
         self, state: ViewState, experience: Glimpses, *, key: PRNGKeyArray
-    ) -> tuple[Float[Array, "n features"], Float[Array, ""]]:
-        """Return the target's representations of views mined for those asked about, and their purity."""
+    ) -> tuple[Float[Array, "n features"] | None, Info]:
+        """Return the target's representations of views mined for those asked about, and how pure they are; nothing where
+        the feedback makes no use of them.
+        """
+        if not isinstance(self.feedback, MYOW):
+            return None, {}
         asked, pool = experience.asked, experience.pool
         represented = state.target.represent(pool.x)
         same = asked.y[:, None] == pool.y
         picked = self.miner(state.model.represent(asked.x), represented, experience.may, same, key=key)
-        return represented[picked], (asked.y == pool.y[picked]).mean()
+        return represented[picked], {"purity": (asked.y == pool.y[picked]).mean()}
 
     def answer(
         self,

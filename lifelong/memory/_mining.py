@@ -18,7 +18,7 @@ def nearest(
 ) -> Int[Array, "n k"]:
     """Return the k candidates whose cosine with each query is largest, the closest first, from among those it may have."""
     likeness = cosines(queries, candidates)
-    return _top(likeness if may is None else jnp.where(may, likeness, -jnp.inf), k)
+    return jax.lax.top_k(likeness if may is None else jnp.where(may, likeness, -jnp.inf), k)[1]
 
 
 class ViewMiner(eqx.Module):
@@ -56,15 +56,6 @@ class ViewMiner(eqx.Module):
         n, m = may.shape
         order, entry = jax.random.permutation(for_order, m), jax.random.randint(for_entry, (n, 1), 0, m)
         score = self.nearness * cosines(queries, candidates) + (1 - self.nearness) * ((order + entry) % m) / m
-        best = _top(jnp.where(may, score + self.labels * same, -jnp.inf), self.k)
+        best = jax.lax.top_k(jnp.where(may, score + self.labels * same, -jnp.inf), self.k)[1]
         picked = jax.random.randint(for_pick, (n, 1), 0, self.k)
         return jnp.take_along_axis(best, picked, axis=1)[:, 0]
-
-
-def _top(score: Float[Array, "n m"], k: int) -> Int[Array, "n k"]:
-    """Return where the k largest of each row are, the largest first: for few, faster than `top_k`, which sorts."""
-    found = []
-    for _ in range(k):
-        found.append(score.argmax(1))
-        score = jnp.where(jnp.arange(score.shape[1]) == found[-1][:, None], -jnp.inf, score)
-    return jnp.stack(found, 1)

@@ -171,7 +171,8 @@ class _Questions(Pages):
 
 class NeuralViews(eqx.Module):
     """Silence neurons at random and add noise: with probability `applied` every neuron of a bin is silent with a chance of
-    its bin's own, U(0, `dropout`), and then comes `noise` · N (Azabou et al. 2021, code; their defaults).
+    its bin's own, U(0, `dropout`), and then comes `noise` · N (Azabou et al. 2021, code; their defaults). Chances and
+    N are drawn in 256 steps of equal probability, which is faster.
 
     Raises BadInput for chances outside 0 … 1 and negative noise.
     """
@@ -193,7 +194,8 @@ class NeuralViews(eqx.Module):
     def __call__(self, x: Float[Array, "n neurons"], *, key: PRNGKeyArray) -> Float[Array, "n neurons"]:
         """Return one view of every bin; the same key silences and disturbs in the same way."""
         for_row, for_neuron, for_noise = jax.random.split(key, 3)
+        quantiles = jax.scipy.special.ndtri((jnp.arange(256) + 0.5) / 256)
         chance, applied = jax.random.uniform(for_row, (2, len(x), 1))
         bound = 256 * self.dropout * chance * (applied < self.applied)
         silent = jax.random.bits(for_neuron, x.shape, jnp.uint8) < bound
-        return jnp.where(silent, 0.0, x) + self.noise * jax.random.normal(for_noise, x.shape)
+        return jnp.where(silent, 0.0, x) + self.noise * quantiles[jax.random.bits(for_noise, x.shape, jnp.uint8)]

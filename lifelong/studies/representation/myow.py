@@ -11,9 +11,9 @@ read from single bins of held-out trials by a ridge probe on (cos, sin), right w
 as R². Mining counts where it is as good as its neighbours: `purity` is the share of mined views with the right angle.
 
 Candidates of a bin's own trial are masked, where the authors draw bins and pool from two halves of the trials. The mined
-loss rises to a weight of 1.0, the authors' for images; the arm `light` has their 0.1 for recordings, which are ten times as
-many steps. Labels are seen by no learner but `supervised` and `oracle`, test trials by none. Firing rates were set, before
-anything was mined, such that a linear decoder reads seven of ten bins: in a first, louder population all decoders were right.
+loss rises to a weight of 1.0, the authors' for images, since there are fewer steps than for their recordings, where it is
+0.1. Labels are seen by no learner but `supervised` and `oracle`, test trials by none. Firing rates were set before anything
+was mined, such that a linear decoder reads seven of ten bins: in a first, louder population all decoders were right.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,6 @@ class How(NamedTuple):
     """How an arm mines, where it compares mined views, and how strongly it silences neurons."""
 
     mining: float = 1.0
-    weight: float = 1.0
     nearness: float = 1.0
     labels: float = 0.0
     layout: str = "cascaded"
@@ -55,7 +54,7 @@ def view_learner(how: How, world: NeuralPopulation, settings: Settings, feedback
     return ViewLearner(
         Recipe(ViewNetwork, encoder=encoder, layout=how.layout),
         NeuralViews(dropout=how.dropout),
-        feedback or MYOW(weight=how.weight, mining=how.mining, warm_up=warm_up, ramp=ramp),
+        feedback or MYOW(weight=1.0, mining=how.mining, warm_up=warm_up, ramp=ramp),
         Recipe(optax.adam, learning_rate=1e-3),
         ViewMiner(how.nearness, how.labels, k=3),
         batch=settings.batch,
@@ -85,7 +84,7 @@ def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
     probes = several(Representation(codes=world.codes), NuisanceProbe())
     exam = Accuracy() if arm.build == "labels" else probes
     teacher = OneByOne(1, settings.steps)
-    every = settings.steps // 4
+    every = settings.steps // 2
     return live(
         learner, world, teacher, exam, steps=settings.steps, every=every, record=settings.record, **options
     ).to_xarray()
@@ -132,10 +131,8 @@ study = Study(
         "byol": Arm("baseline", "augmented views alone", How(mining=0.0), like="myow"),
         "random-mining": Arm("knock-out", "picks from the pool at random", How(nearness=0.0), like="myow"),
         "oracle": Arm("positive control", "mines the same angle", How(nearness=0.0, labels=2.0), like="myow"),
-        "light": Arm("variant", "a tenth of the mined loss", How(weight=0.1), like="myow"),
         "myow-weak": Arm("variant", "mines, and silences few neurons", How(dropout=WEAK), like="myow"),
         "byol-weak": Arm("variant", "mines nothing, silences few", How(mining=0.0, dropout=WEAK), like="myow"),
-        "parallel": Arm("variant", "second projector beside the first", How(layout="parallel")),
         "shared": Arm("variant", "one projector for both losses", How(layout="shared")),
         "info-nce": Arm("baseline", "tells pairs from all others", InfoNCE()),
         "clusters": Arm("baseline", "predicts the other view's cluster", SwappedClusters()),
@@ -162,7 +159,7 @@ study = Study(
         "to 12 points), and random mining loses the gain.",
     ),
     controls=(
-        Control("supervised", "angle_accuracy", at_least=0.6, because="the angle can be learned from single bins"),
+        Control("supervised", "angle_accuracy", at_least=0.5, because="the angle can be learned from single bins"),
         Control("byol", "spread", at_least=0.2, because="a collapsed baseline is no baseline"),
         Control("untrained", "angle_accuracy", at_least=0.125, because="chance is 1 in 8"),
     ),
@@ -174,13 +171,13 @@ study = Study(
         Claim("myow", "byol", "nuisance", higher_is_better=False, sentence="Mining removes the trials' gains."),
         Claim("myow", "supervised", "angle_accuracy", sentence="MYOW surpasses the supervised network."),
     ),
-    settings={"seeds": 8, "steps": 1000, "trials": 128, "batch": 128, "candidates": 256, "record": 10},
+    settings={"seeds": 8, "steps": 800, "trials": 128, "batch": 128, "candidates": 256, "record": 10},
     budgets={
         "smoke": {"seeds": 2, "steps": 40, "trials": 16, "batch": 32, "candidates": 32, "record": 2},
         "quick": {"steps": 300},
         "full": {},
     },
-    simplified="A simulated population in place of recordings from motor cortex; networks of about half the size; 1,000 steps "
+    simplified="A simulated population in place of recordings from motor cortex; networks of about half the size; 800 steps "
     "of Adam with batches of 128 and pools of 256, for 1,000 passes of LARS with 256 and 512; τ = 0.99 throughout; warm-up "
     "and ramp end after a tenth and four tenths of the steps. Image benchmarks are left out.",
     curve="probe_accuracy",
