@@ -9,7 +9,7 @@ from lifelong.errors import BadInput
 
 from ._mlp import linears
 
-Moments = list[Float[Array, "mean_and_variance width"]]
+Moments = list[Float[Array, "2 _"]]
 """Mean and variance of every hidden unit before it is normalised, layer by layer."""
 
 EPSILON = 1e-5
