@@ -70,7 +70,7 @@ def learner_of(build: Any, world: NeuralPopulation, settings: Settings) -> Learn
     if build == "labels":
         net = Recipe(MLP, inputs=world.x.shape[1], outputs=world.outputs, width=(64, 64, 32))
         adam = Recipe(optax.adam, learning_rate=1e-3)
-        seen = Augmented(CrossEntropy(), NeuralViews())  # pyright: ignore[reportArgumentType]
+        seen = Augmented(CrossEntropy(), NeuralViews())
         return GradientLearner(net, seen, adam, batch=settings.batch, active="all")
     if build == "components":
         return FactorLearner(32, batch=settings.batch)  # pyright: ignore[reportCallIssue]
