@@ -33,7 +33,12 @@ def test_gains_are_paired_at_either_strength():
 def test_purity_is_read_before_the_ramp_ends():
     purity = np.where((np.arange(1, 101) >= 30) & (np.arange(1, 101) <= 40), 0.5, 0.0)
     np.testing.assert_allclose(purity_by_ramp(record(0.5, purity)), 0.5)
-    assert np.isnan(purity_by_ramp(record(0.5))).all()
+    values = across(
+        {arm: record(0.5, purity) for arm in ("myow", "byol")}
+        | {arm: record(0.5) for arm in ("myow-weak", "byol-weak")}
+    )
+    np.testing.assert_allclose(values["myow"]["purity"], 0.5)
+    assert values["myow-weak"] == {}, "what was not mined has no purity"
 
 
 def test_a_supervised_arm_is_asked_and_not_probed():

@@ -14,6 +14,11 @@ Candidates of a bin's own trial are masked, where the authors draw bins and pool
 loss rises to a weight of 1.0, the authors' for images, since there are fewer steps than for their recordings, where it is
 0.1. Labels are seen by no learner but `supervised` and `oracle`, test trials by none. Firing rates were set before anything
 was mined, such that a linear decoder reads seven of ten bins: in a first, louder population all decoders were right.
+
+What the first full run showed: only one mined view in five has the right angle, which is above chance but no more than
+neighbours of an encoder without mining have, and learning from them costs two points. The oracle gains eight, so the
+mined loss would help where neighbours are right. Before it was lived again, measures that `supervised` is not asked for
+were taken from it, since it counted as diverged without them; nothing else was changed.
 """
 
 from collections.abc import Mapping
@@ -33,6 +38,7 @@ from lifelong.recipe import Recipe
 from lifelong.teachers import OneByOne
 from lifelong.worlds import NeuralPopulation, NeuralViews
 
+PROBED = ("neighbour_accuracy", "nuisance", "effective_rank", "spread")
 WEAK = 0.2
 """The largest chance to silence a neuron where augmentation is weak; elsewhere it is 0.8."""
 
@@ -97,25 +103,23 @@ def angle_accuracy(life: xr.Dataset) -> xr.DataArray:
     return life.probe_accuracy.isel(exam=-1)
 
 
-def last(name: str):
-    """Return a measure: the last value of an exam's result, NaN where it was not asked for."""
-    return lambda life: life[name].isel(exam=-1) if name in life else angle_accuracy(life) * float("nan")
-
-
 def purity_by_ramp(life: xr.Dataset) -> xr.DataArray:
     """Return the share of mined views that have the right angle just before the ramp ends; a mean over a tenth of life."""
-    if "learning_purity" not in life:
-        return angle_accuracy(life) * float("nan")
     steps = life.step.max().item()
     return life.learning_purity.sel(step=slice(0.3 * steps, 0.4 * steps)).mean("step")
 
 
 def across(lives: Mapping[str, xr.Dataset]) -> dict[str, dict[str, xr.DataArray]]:
-    """Return what is readable before learning, chance, and what mining gains at either strength of augmentation."""
+    """Return what not every arm is asked, what is read before learning, chance, and what mining gains."""
+    values = {
+        arm: {name: life[name].isel(exam=-1) for name in PROBED if name in life}
+        | ({"purity": purity_by_ramp(life)} if "learning_purity" in life else {})
+        for arm, life in lives.items()
+    }
     accuracy = {arm: angle_accuracy(life) for arm, life in lives.items()}
     byol = lives["byol"]
     nothing = 0 * accuracy["byol"]
-    return {
+    return values | {
         "untrained": {"angle_accuracy": byol.probe_accuracy.isel(exam=0)},
         "chance": {"purity": nothing + 1 / 8},
         "weak": {"gain": accuracy["myow-weak"] - accuracy["byol-weak"]},
@@ -141,14 +145,7 @@ study = Study(
     },
     derived=("untrained", "chance", "weak", "strong"),
     lifetime=lifetime,
-    measures={
-        "angle_accuracy": angle_accuracy,
-        "neighbour_accuracy": last("neighbour_accuracy"),
-        "nuisance": last("nuisance"),
-        "effective_rank": last("effective_rank"),
-        "spread": last("spread"),
-        "purity": purity_by_ramp,
-    },
+    measures={"angle_accuracy": angle_accuracy},
     across=across,
     claim=Claim(
         better="myow",
