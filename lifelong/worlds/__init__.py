@@ -40,10 +40,13 @@ if TYPE_CHECKING:
     from ._few_shot import FewShotClasses as FewShotClasses
     from ._few_shot import Points as Points
     from ._game24 import Game24 as Game24
+    from ._glimpses import Glimpses as Glimpses
+    from ._glimpses import glimpses as glimpses
     from ._in_context import InContext as InContext
     from ._in_context import answers as answers
     from ._in_context import labelled as labelled
     from ._kvbio import KvBio as KvBio
+    from ._latent_factors import LatentFactors as LatentFactors
     from ._lexicon import Lexicon as Lexicon
     from ._lexicon import padded as padded
     from ._maze import Maze as Maze
@@ -55,6 +58,8 @@ if TYPE_CHECKING:
     from ._maze_levels import placed_maze as placed_maze
     from ._maze_levels import random_maze as random_maze
     from ._maze_levels import shortest_path as shortest_path
+    from ._neurons import NeuralPopulation as NeuralPopulation
+    from ._neurons import NeuralViews as NeuralViews
     from ._omniglot import omniglot as omniglot
     from ._opchain import ChainSteps as ChainSteps
     from ._opchain import OpChain as OpChain
@@ -105,6 +110,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "_account": ("Account", "Fate"),
     "_batch": ("Batch", "Lesson", "Mixture", "Rows", "empty_batch"),
+    "_latent_factors": ("LatentFactors",),
     "_lexicon": ("Lexicon", "padded"),
     "_block_plans": ("after_move", "allowed_moves", "every_plan"),
     "_blocks": ("Blocks",),
@@ -149,6 +155,8 @@ _HOMES = {
         "shortest_path",
     ),
     "_omniglot": ("omniglot",),
+    "_glimpses": ("Glimpses", "glimpses"),
+    "_neurons": ("NeuralPopulation", "NeuralViews"),
     "_in_context": ("InContext", "answers", "labelled"),
     "_projected_sequences": ("ProjectedSequences",),
     "_passes": ("Passes",),
