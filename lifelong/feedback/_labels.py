@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from lifelong.nets import FORBIDDEN
 from lifelong.worlds import Batch
+
+FORBIDDEN = -1e9
+"""The logit of a class that an answer may not name."""
 
 Info = dict[str, Array]
 

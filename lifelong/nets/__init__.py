@@ -16,7 +16,6 @@ from ._factors import FactorModel as FactorModel
 from ._factors import fit_factors as fit_factors
 from ._feedforward import Experts as Experts
 from ._feedforward import SwiGLU as SwiGLU
-from ._forbidden import FORBIDDEN as FORBIDDEN
 from ._hyper import Hypernetwork as Hypernetwork
 from ._in_context import InContextLSTM as InContextLSTM
 from ._in_context import InContextModel as InContextModel

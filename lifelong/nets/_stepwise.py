@@ -9,9 +9,11 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from lifelong.recipe import Number, number
 
-from ._forbidden import FORBIDDEN
 from ._sampling import Sampled, Sampler
 from ._transformer import LanguageModel
+
+FORBIDDEN = -1e9
+"""The logit of a word that is not allowed."""
 
 After = Callable[[Int[Array, "n prompt"], Int[Array, " n"]], Int[Array, "n prompt"]]
 Allowed = Callable[[Int[Array, "n prompt"]], Bool[Array, "n words"]]
