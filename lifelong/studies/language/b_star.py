@@ -1,8 +1,9 @@
 """B-STaR: how a model that teaches itself keeps exploring and exploiting in balance.
 
-A transformer that was taught chains of arithmetic without certain facts (the holes) answers chains that cross one hole or two,
-and learns from the best of its own answers. The reward looks at the last number modulo 4 only, so one wrong chain in five is
-praised; a process reward model, which never saw a verdict on a step, says how much to trust the steps of an answer.
+A transformer was taught chains of arithmetic, where certain facts (the holes) came up in one chain of a hundred. It answers
+chains that cross one hole or two, and learns from the best of its own answers. The reward looks at the last number modulo 4
+only, so one wrong chain in five is praised; a process reward model, which never saw a verdict on a step, says how much to trust
+the steps of an answer.
 
 Two settings decide which answers are learned from: the temperature, by which they differ, and the threshold on their score.
 The method chooses both anew in every round, by the balance score on some of the problems: how many different right answers
@@ -12,18 +13,15 @@ knock-out draws both at random, and a variant keeps what was best balanced in th
 Only the balance score knows the right answers of those problems. It is also computed where it decides nothing.
 """
 
-from collections.abc import Sequence
-
 import xarray as xr
 
 from lifelong.exams import Solved
-from lifelong.lab import Arm, Claim, Control, Settings, Study, bases
+from lifelong.lab import Arm, Claim, Control, Settings, Study
 from lifelong.learners import (
     Configurations,
     Inherited,
     SelfTaughtLearner,
     StepJudging,
-    next_token_learner,
     warmed_adamw,
 )
 from lifelong.life import live
@@ -31,11 +29,7 @@ from lifelong.recipe import Recipe
 from lifelong.teachers import Only
 from lifelong.worlds import OpChain
 
-PRACTISED = (1, 2)
-"""The tasks practised and examined: chains that cross one hole, or two. Task 0 is what the base model was taught."""
-
-BASE_STEPS = 50
-"""Steps of the base model: the number that the study of OREAL measured, on the same chains without coarse answers."""
+from ._chains import BASE_STEPS, PRACTISED, taught_chains
 
 TEMPERATURES, THRESHOLDS = (0.4, 0.7, 1.0, 1.3), (0.8, 0.9, 1.0, 1.1)
 BASELINE = TEMPERATURES.index(1.0) * len(THRESHOLDS)
@@ -45,16 +39,10 @@ BASELINE = TEMPERATURES.index(1.0) * len(THRESHOLDS)
 def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
     """Let a base model teach itself; ask before and afterwards what it solves, surely and in several tries."""
     world = OpChain(holes=True, coarse=True)
-    learner = self_taught(arm, settings, base(world, settings, options["seeds"]))
+    learner = self_taught(arm, settings, taught_chains(world, settings.base_steps, options["seeds"]))
     exam = Solved(settings.questions, samples=8)
     life = live(learner, world, Only(PRACTISED[0]), exam, steps=settings.rounds, at_ends=False, **options)
     return life.to_xarray()
-
-
-def base(world: OpChain, settings: Settings, seeds: Sequence[int]) -> Inherited:
-    """Return models taught chains without holes for the first steps of a course of 400, one for each seed."""
-    pupil = next_token_learner(world.outputs, steps=400)
-    return bases(pupil, world, Only(0), steps=settings.base_steps, seeds=seeds).model
 
 
 def self_taught(arm: Arm, settings: Settings, model: Inherited) -> SelfTaughtLearner:
