@@ -1,6 +1,7 @@
 """Studies whose models of chains teach themselves: with whom they begin, and in what arms differ. Nothing is lived."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +38,8 @@ def differing(one, other):
 def test_one_chain_in_a_hundred_crosses_a_hole_before_practice(monkeypatch):
     monkeypatch.setattr(_chains, "bases", lambda *parts, **options: SimpleNamespace(model=(parts, options)))
     world = OpChain(holes=True)
-    (pupil, _, teacher), options = _chains.taught_chains(world, 7, (3,))
+    found: Any = _chains.taught_chains(world, 7, (3,))
+    (pupil, _, teacher), options = found
     assert options == {"steps": 7, "seeds": (3,)} and pupil.batch == 128
     mixture, _ = teacher.ask(teacher.init(key=KEY), key=KEY)
     shown = world.draw(mixture, 20_000, key=KEY).x[:, 0, : world.prompt_length]
@@ -57,7 +59,7 @@ def test_arms_of_b_star_choose_otherwise_and_are_else_the_same(inherited):
 
 def test_arms_of_oreal_differ_in_what_they_say(inherited):
     settings = oreal.study.configured("quick")
-    built = {name: oreal.practising(arm, settings, inherited) for name, arm in oreal.study.arms.items()}
+    built: dict[str, Any] = {name: oreal.practising(arm, settings, inherited) for name, arm in oreal.study.arms.items()}
     assert differing(built["oreal"], built["no-reshape"]) == {"feedback.reshaped"}
     assert differing(built["oreal"], built["no-token-rm"]) == {"credited", "frozen"}
     assert differing(built["oreal"], built["bc-pos"]) == {"credited", "frozen", "feedback.wrong_weight"}
