@@ -165,7 +165,7 @@ def test_who_imitates_its_best_answers_solves_more(choice):
     life = lived(learner, 4)
     assert life.exams["solved"][:, 0].mean() < 0.5 < 0.8 < life.exams["solved"][:, -1].mean()
     np.testing.assert_array_equal(life.records["balance"], life.records["best_balance"])
-    assert np.isin(life.records["temperature"], np.float32([0.7, 1.3])).all()
+    assert np.isin(life.records["temperature"], np.asarray([0.7, 1.3], np.float32)).all()
 
 
 def test_what_does_not_fit_is_refused():
