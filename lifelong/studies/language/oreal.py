@@ -13,7 +13,7 @@ weighed, the model waits for five rounds until the weights mean something.
 Whether the weights find the mistakes is asked in the end, of a verifier that no learner meets.
 
 In a first run the base model had never met a hole, and stopped early. Its right answers were luck, and no arm learned anything;
-since then it is shown a few, and nothing else has changed.
+since then it is taught longer and shown a few, and nothing else has changed.
 """
 
 import jax.numpy as jnp
