@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from ._kvbio import KvBio as KvBio
     from ._lexicon import Lexicon as Lexicon
     from ._lexicon import padded as padded
+    from ._making import LatentMazes as LatentMazes
+    from ._making import Making as Making
+    from ._making import PlacingMazes as PlacingMazes
     from ._maze import Maze as Maze
     from ._maze_levels import MazeLevel as MazeLevel
     from ._maze_levels import distances as distances
@@ -55,6 +58,8 @@ if TYPE_CHECKING:
     from ._maze_levels import placed_maze as placed_maze
     from ._maze_levels import random_maze as random_maze
     from ._maze_levels import shortest_path as shortest_path
+    from ._maze_sequences import maze_sequence as maze_sequence
+    from ._maze_sequences import sequence_maze as sequence_maze
     from ._omniglot import omniglot as omniglot
     from ._opchain import ChainSteps as ChainSteps
     from ._opchain import OpChain as OpChain
@@ -137,6 +142,7 @@ _HOMES = {
     "_environment": ("Box", "Discrete", "Environment", "Outcome", "Several", "Situation", "Vectors"),
     "_episodes": ("Episode", "Episodes"),
     "_few_shot": ("FewShot", "FewShotClasses", "Points"),
+    "_making": ("LatentMazes", "Making", "PlacingMazes"),
     "_maze": ("Maze",),
     "_maze_levels": (
         "MazeLevel",
@@ -148,6 +154,7 @@ _HOMES = {
         "random_maze",
         "shortest_path",
     ),
+    "_maze_sequences": ("maze_sequence", "sequence_maze"),
     "_omniglot": ("omniglot",),
     "_in_context": ("InContext", "answers", "labelled"),
     "_projected_sequences": ("ProjectedSequences",),

@@ -32,7 +32,7 @@ def placed_maze(
 ) -> MazeLevel:
     """Return the maze that a list of cells describes, in any order and with repetitions; cells below 0 are left out.
 
-    A start or goal on a taken cell moves to a free one at random, as in CLUTR's and PAIRED's levels.
+    A start or goal on a taken cell moves to a free one at random, as in CLUTR's and PAIRED's levels, and so does one below 0.
     """
     cells = side * side
     standing = jnp.zeros(cells, bool).at[jnp.where(walls < 0, cells, walls)].set(True, mode="drop")
@@ -44,7 +44,7 @@ def placed_maze(
 
 def _settled(cell: Int[Array, ""], taken: Bool[Array, " cells"], chance: Array) -> Int[Array, ""]:
     elsewhere = jnp.argmax(jnp.where(taken, -1.0, chance))
-    return jnp.where(taken[cell], elsewhere, cell).astype(jnp.int32)
+    return jnp.where(taken[cell] | (cell < 0), elsewhere, cell).astype(jnp.int32)
 
 
 def mutated_maze(level: MazeLevel, edits: int = 1, move: float = 0.2, *, key: PRNGKeyArray) -> MazeLevel:
