@@ -143,8 +143,8 @@ def trained_on_sequences(
 ) -> tuple[SequenceVAE, Float[Array, " steps"]]:
     """Return an autoencoder after so many steps of Adam, each on sequences that `draw(key=…)` makes anew, and its losses.
 
-    The divergence counts w(i) = ½·(tanh((i − steps/3) / (steps/10)) + 1) in step i, as in Azad et al. 2022 ("CLUTR", their code:
-    ½·(tanh((i − 3500) / 1000) + 1) of a million steps).
+    The divergence counts w(i) = ½·(tanh((i − steps/3) / (steps/10)) + 1) in step i; in the code of Azad et al. 2022 ("CLUTR")
+    it is ½·(tanh((i − 3500) / 1000) + 1), of a million steps.
     """
     optimizer = optax.adam(learning_rate)
     arrays, static = eqx.partition(vae, eqx.is_array)

@@ -18,6 +18,7 @@ class WideActorCritic(ActorCritic):
         floor: σ_min.
     """
 
+    log_spread: Float[Array, " outputs"]
     floor: Float[Array, ""]
 
     def __init__(

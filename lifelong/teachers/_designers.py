@@ -68,8 +68,13 @@ class Designer(Teacher):
         return Several(tasks), Design(plan.agent, making)
 
     def tell(self, plan: Design, lesson: Several, outcome: Mapping[str, Any], *, key: PRNGKeyArray) -> Design:
-        """Return the plan after learning from the regret; raise `Mismatch` where nobody reports on each task."""
+        """Return the plan after learning from the regret.
+
+        Raises `Mismatch` where nobody reports on each task, and `BadInput` where the plan was not asked before.
+        """
         regret, making = heard(outcome, f"each_{self.measure}", self), plan.making
+        if making is None:
+            raise BadInput("a designer is told of the tasks it was asked for last, and it was asked for none since: ask first")
         steps = making.steps._replace(reward=making.steps.reward.at[-1].set(regret))
         making = making._replace(steps=steps, learn=jnp.isfinite(regret).all())
         return Design(self.agent.learn(plan.agent, making, key=key)[0])

@@ -145,3 +145,5 @@ def test_what_cannot_be_taught_is_refused(lived):
     teacher, lesson, plan, *_ = lived
     with pytest.raises(Mismatch, match="listens to 'each_regret', and learning reports return"):
         teacher.tell(plan, lesson, {"return": 1.0}, key=KEY)
+    with pytest.raises(BadInput, match="ask first"):
+        teacher.tell(plan._replace(making=None), lesson, {"each_regret": jnp.ones(BODIES)}, key=KEY)

@@ -95,7 +95,9 @@ def test_a_vector_is_spelled_out_within_its_bounds():
     assert drawing(world.made(outcome.observation, key=key)) == "S..\n.#.\n..G"
 
 
-@pytest.mark.parametrize("build", [lambda: PlacingMazes(1, 3), lambda: PlacingMazes(4, -1), lambda: LatentMazes(abs, 0, 3)])
+@pytest.mark.parametrize(
+    "build", [lambda: PlacingMazes(1, 3), lambda: PlacingMazes(4, -1), lambda: LatentMazes(abs, 0, 3)]
+)
 def test_sizes_that_cannot_be_are_refused(build):
-    with pytest.raises(BadInput, match="size|side"):
+    with pytest.raises(BadInput, match=r"size|side"):
         build()

@@ -200,9 +200,9 @@ def late(life: xr.Dataset) -> xr.DataArray:
 
 def across(lives: Mapping[str, xr.Dataset]) -> dict[str, dict[str, xr.DataArray]]:
     """Return the mean regret of the last quarter of all rounds, where there are two students."""
-    several = {arm: life.learning_each_regret for arm, life in lives.items() if "learning_each_regret" in life}
-    rounds = {arm: regret.mean("each_regret_0") for arm, regret in several.items()}
-    return {arm: {"regret": each.isel(step=slice(-(each.sizes["step"] // 4), None)).mean("step")} for arm, each in rounds.items()}
+    each = {arm: life.learning_each_regret for arm, life in lives.items() if "learning_each_regret" in life}
+    last = {arm: regret.isel(step=slice(-(regret.sizes["step"] // 4), None)) for arm, regret in each.items()}
+    return {arm: {"regret": regret.mean(["step", "each_regret_0"])} for arm, regret in last.items()}
 
 
 study = Study(
