@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from ._making import PlacingMazes as PlacingMazes
     from ._maze import Maze as Maze
     from ._maze_levels import MazeLevel as MazeLevel
+    from ._maze_levels import any_maze as any_maze
     from ._maze_levels import distances as distances
     from ._maze_levels import drawing as drawing
     from ._maze_levels import drawn_mazes as drawn_mazes
@@ -58,8 +59,11 @@ if TYPE_CHECKING:
     from ._maze_levels import placed_maze as placed_maze
     from ._maze_levels import random_maze as random_maze
     from ._maze_levels import shortest_path as shortest_path
+    from ._maze_sequences import MazeSequences as MazeSequences
     from ._maze_sequences import maze_sequence as maze_sequence
     from ._maze_sequences import sequence_maze as sequence_maze
+    from ._maze_suite import MAZE_SUITE as MAZE_SUITE
+    from ._maze_suite import maze_suite as maze_suite
     from ._omniglot import omniglot as omniglot
     from ._opchain import ChainSteps as ChainSteps
     from ._opchain import OpChain as OpChain
@@ -146,6 +150,7 @@ _HOMES = {
     "_maze": ("Maze",),
     "_maze_levels": (
         "MazeLevel",
+        "any_maze",
         "distances",
         "drawing",
         "drawn_mazes",
@@ -154,7 +159,8 @@ _HOMES = {
         "random_maze",
         "shortest_path",
     ),
-    "_maze_sequences": ("maze_sequence", "sequence_maze"),
+    "_maze_suite": ("MAZE_SUITE", "maze_suite"),
+    "_maze_sequences": ("MazeSequences", "maze_sequence", "sequence_maze"),
     "_omniglot": ("omniglot",),
     "_in_context": ("InContext", "answers", "labelled"),
     "_projected_sequences": ("ProjectedSequences",),

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from lifelong.errors import BadInput
+from lifelong.keys import key_for
 
 
 class MazeLevel(NamedTuple):
@@ -25,6 +26,11 @@ def random_maze(side: int, walls: Int[Array, ""] | int, *, key: PRNGKeyArray) ->
     rank = jnp.zeros(side * side, jnp.int32).at[order].set(jnp.arange(side * side, dtype=jnp.int32))
     standing = (rank >= 2) & (rank < walls + 2)
     return MazeLevel(standing.reshape(side, side), order[0].astype(jnp.int32), order[1].astype(jnp.int32))
+
+
+def any_maze(side: int, most: int, *, key: PRNGKeyArray) -> MazeLevel:
+    """Return a random maze with up to `most` walls, all numbers being as likely."""
+    return random_maze(side, jax.random.randint(key_for(key, "walls"), (), 0, most + 1), key=key)
 
 
 def placed_maze(

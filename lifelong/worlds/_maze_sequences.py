@@ -1,10 +1,13 @@
 """Mazes as sequences of words: a cell each, walls first, then the start, then the goal, then the end."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from ._maze_levels import MazeLevel, placed_maze
+from lifelong.keys import key_for
+
+from ._maze_levels import MazeLevel, any_maze, placed_maze
 
 
 def maze_sequence(level: MazeLevel, most: int, rank: Float[Array, " cells"] | None = None) -> Int[Array, " length"]:
@@ -32,3 +35,28 @@ def sequence_maze(words: Int[Array, " length"], side: int, *, key: PRNGKeyArray)
     walls = jnp.where(place < count - 2, words, -1)
     start, goal = (jnp.where(count >= back, words[count - back], -1) for back in (2, 1))
     return placed_maze(side, walls, start, goal, key=key)
+
+
+class MazeSequences(eqx.Module):
+    """Batches of sequences of random mazes (`any_maze`).
+
+    Args:
+        side, walls: cells along a side, and the most walls there are.
+        batch: sequences in a batch.
+        shuffled: whether walls come in any order, so that one maze has many sequences.
+    """
+
+    side: int = eqx.field(static=True)
+    walls: int = eqx.field(static=True)
+    batch: int = eqx.field(static=True)
+    shuffled: Bool[Array, ""] = eqx.field(converter=jnp.asarray, default=False)
+
+    def __call__(self, *, key: PRNGKeyArray) -> Int[Array, "batch length"]:
+        """Return a batch."""
+
+        def one(key: PRNGKeyArray) -> Array:
+            anyhow = jax.random.uniform(key_for(key, "order"), (self.side**2,))
+            rank = jnp.where(self.shuffled, anyhow, jnp.arange(self.side**2))
+            return maze_sequence(any_maze(self.side, self.walls, key=key), self.walls, rank)
+
+        return jax.vmap(one)(jax.random.split(key, self.batch))

@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 
 from lifelong.errors import BadInput
-from lifelong.worlds import LatentMazes, PlacingMazes, drawing, drawn_mazes, maze_sequence, random_maze, sequence_maze
+from lifelong.worlds import (
+    LatentMazes,
+    MazeSequences,
+    PlacingMazes,
+    drawing,
+    drawn_mazes,
+    maze_sequence,
+    maze_suite,
+    random_maze,
+    sequence_maze,
+    shortest_path,
+)
 
 SIDE, MOST, MANY = 5, 6, 200
 END = SIDE**2
@@ -57,6 +68,22 @@ def test_any_sequence_is_a_maze_with_ends_on_free_cells(words):
     assert not flat[rows, many.start].any() and not flat[rows, many.goal].any() and (many.start != many.goal).all()
     free = len(told) >= 2 and told[-2] not in told[:-2]
     assert (many.start == told[-2]).all() if free else len(set(many.start.tolist())) > 5
+
+
+def test_shuffled_sequences_are_those_of_the_same_mazes_in_another_order():
+    """What the knock-out of CLUTR lacks is the order of walls, and nothing else."""
+    ordered, shuffled = (
+        np.asarray(MazeSequences(SIDE, MOST, MANY, shuffled=kind)(key=KEYS[0])) for kind in (False, True)
+    )
+    count = (ordered != END).sum(1) - 2
+    assert set(count) == set(range(MOST + 1)) and (ordered != shuffled).any(1).mean() > 0.4
+    for i, n in enumerate(count):
+        assert ordered[i, :n].tolist() == sorted(shuffled[i, :n]) and (ordered[i, n:] == shuffled[i, n:]).all()
+
+
+def test_the_suite_can_be_solved():
+    ways = jax.jit(jax.vmap(shortest_path))(maze_suite())
+    assert (ways >= 6).all() and (ways <= 20).all() and len(ways) == 12
 
 
 def test_more_walls_than_there_is_room_for_are_left_out():
