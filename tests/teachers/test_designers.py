@@ -132,6 +132,7 @@ def test_a_designer_of_vectors_finds_where_regret_is_and_its_decoder_stands_stil
     np.testing.assert_array_equal(tasks.walls[-1], spelled.walls)
 
 
+@pytest.mark.slow
 def test_a_life_with_a_designer_is_compiled_and_recorded():
     life = live(Pair(STUDENT), MAZES, clutr(), steps=2, seeds=2, progress=silent).to_xarray()
     assert life.learning_each_regret.shape == (2, 2, BODIES) and life.terminated.shape == (2, 2, 2)
