@@ -12,7 +12,8 @@ def paired_regret(
 ) -> Float[Array, "*n"]:
     """Return max(max U(antagonist) − mean U(protagonist), 0), over the returns U of episodes that ended; NaN where none did.
 
-    Dennis et al. 2020, "Emergent Complexity and Zero-shot Transfer via Unsupervised Environment Design", section 4.
+    Dennis et al. 2020, "Emergent Complexity and Zero-shot Transfer via Unsupervised Environment Design"; the best of
+    one against the mean of the other is what the code of Azad et al. 2022 ("CLUTR") takes for PAIRED.
     """
     best = jnp.where(antagonist_ended, antagonist, -jnp.inf).max(0)
     count = protagonist_ended.sum(0)

@@ -21,7 +21,8 @@ class SequenceVAE(eqx.Module):
     """q(z|words) from an LSTM in both directions, p(words|z) from one that is told z at every step.
 
     z is squashed to b·tanh(z) before it is decoded. The last word of the vocabulary is the end, which fills a sequence up.
-    Bowman et al. 2016, "Generating Sentences from a Continuous Space"; with b = 4, Azad et al. 2022, "CLUTR", appendix.
+    After Bowman et al. 2016, "Generating Sentences from a Continuous Space"; z squashed with b = 4 and told at
+    every step as in the code of Azad et al. 2022, "CLUTR".
 
     Args:
         vocabulary: how many words there are, with the end.

@@ -74,7 +74,9 @@ class Designer(Teacher):
         """
         regret, making = heard(outcome, f"each_{self.measure}", self), plan.making
         if making is None:
-            raise BadInput("a designer is told of the tasks it was asked for last, and it was asked for none since: ask first")
+            raise BadInput(
+                "a designer is told of the tasks it was asked for last, and it was asked for none since: ask first"
+            )
         steps = making.steps._replace(reward=making.steps.reward.at[-1].set(regret))
         making = making._replace(steps=steps, learn=jnp.isfinite(regret).all())
         return Design(self.agent.learn(plan.agent, making, key=key)[0])

@@ -45,8 +45,8 @@ class PlacingMazes(Making):
     """Make a maze by placing the goal, the start, and then walls, cell after cell: how PAIRED's teacher acts.
 
     A wall on a taken cell changes nothing, a start on the goal goes to another cell at random. What is seen is the maze so far,
-    in three planes, how much was placed, and noise (Dennis et al. 2020, "Emergent Complexity and Zero-shot Transfer via
-    Unsupervised Environment Design", section 5, whose noise has 50 numbers).
+    in three planes, how much was placed, and noise (after Dennis et al. 2020, "Emergent Complexity and Zero-shot Transfer via
+    Unsupervised Environment Design"; as much noise as in CLUTR's code).
 
     Args:
         side: cells along a side.
@@ -114,7 +114,7 @@ class Sketch(NamedTuple):
 class LatentMazes(Making):
     """Make a maze in one step, by naming the latent vector of its description: how CLUTR's teacher acts.
 
-    What is seen is noise, and the vector once it is named (Azad et al. 2022, "CLUTR", section 4.2; their noise has 50 numbers).
+    What is seen is noise, and the vector once it is named (Azad et al. 2022, "CLUTR", whose code has 50 numbers of noise).
 
     Args:
         spell: returns the words that a latent vector stands for, as `maze_sequence` orders them; nothing here changes it.

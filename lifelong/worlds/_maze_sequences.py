@@ -13,8 +13,9 @@ from ._maze_levels import MazeLevel, any_maze, placed_maze
 def maze_sequence(level: MazeLevel, most: int, rank: Float[Array, " cells"] | None = None) -> Int[Array, " length"]:
     """Return the words of one maze: its walls, its start, its goal, and then side² for the end until there are `most` + 3.
 
-    Walls come in the order of their cells, so that there is one sequence for a maze (Azad et al. 2022, "CLUTR", section 4.1),
-    or in the order of `rank`, a number for every cell. Of more than `most` walls the last are left out.
+    Walls come in the order of their cells, so that there is one sequence for a maze, as in Azad et al. 2022 ("CLUTR: Curriculum
+    Learning via Unsupervised Task Representation Learning"), or in the order of `rank`, a number for every cell. Of more than
+    `most` walls the last are left out.
     """
     standing = level.walls.reshape(-1)
     cells = len(standing)
