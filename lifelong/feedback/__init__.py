@@ -70,6 +70,7 @@ from ._preferences import preference_loss as preference_loss
 from ._process_reward import Graded as Graded
 from ._process_reward import OutcomeOfTokens as OutcomeOfTokens
 from ._process_reward import StepGrades as StepGrades
+from ._regret import paired_regret as paired_regret
 from ._rollouts import Average as Average
 from ._rollouts import Rollouts as Rollouts
 from ._rollouts import Scores as Scores

@@ -3,6 +3,7 @@
 from ._agent import Agent as Agent
 from ._agent import Crew as Crew
 from ._agent import Fortunes as Fortunes
+from ._agent import Lived as Lived
 from ._configurations import CHOICES as CHOICES
 from ._configurations import Configurations as Configurations
 from ._configurations import selected_cap as selected_cap
@@ -44,6 +45,7 @@ from ._metaplastic import metaplastic as metaplastic
 from ._optimizers import clipped_adam as clipped_adam
 from ._optimizers import falling as falling
 from ._optimizers import warmed_adamw as warmed_adamw
+from ._pair import Pair as Pair
 from ._policy_learner import Judged as Judged
 from ._policy_learner import PolicyLearner as PolicyLearner
 from ._policy_learner import PolicyState as PolicyState

@@ -49,6 +49,9 @@ from ._search import Beams as Beams
 from ._search import beam_search as beam_search
 from ._search import best_of as best_of
 from ._search import majority as majority
+from ._sequence_vae import SequenceVAE as SequenceVAE
+from ._sequence_vae import sequence_loss as sequence_loss
+from ._sequence_vae import trained_on_sequences as trained_on_sequences
 from ._sigmoid import SigmoidNet as SigmoidNet
 from ._stepwise import Exploring as Exploring
 from ._stepwise import Stepwise as Stepwise
@@ -66,3 +69,4 @@ from ._vae import divergence_from_prior as divergence_from_prior
 from ._vae import log_evidence as log_evidence
 from ._vae import negative_elbo as negative_elbo
 from ._view_network import ViewNetwork as ViewNetwork
+from ._wide import WideActorCritic as WideActorCritic

@@ -4,6 +4,8 @@ from ._advisers import Adviser as Adviser
 from ._advisers import Learned as Learned
 from ._advisers import Scripted as Scripted
 from ._advisers import shortened as shortened
+from ._designers import Design as Design
+from ._designers import Designer as Designer
 from ._groups import Group as Group
 from ._interest import OMNI as OMNI
 from ._learning_progress import ALPGMM as ALPGMM

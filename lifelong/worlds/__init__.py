@@ -49,8 +49,12 @@ if TYPE_CHECKING:
     from ._latent_factors import LatentFactors as LatentFactors
     from ._lexicon import Lexicon as Lexicon
     from ._lexicon import padded as padded
+    from ._making import LatentMazes as LatentMazes
+    from ._making import Making as Making
+    from ._making import PlacingMazes as PlacingMazes
     from ._maze import Maze as Maze
     from ._maze_levels import MazeLevel as MazeLevel
+    from ._maze_levels import any_maze as any_maze
     from ._maze_levels import distances as distances
     from ._maze_levels import drawing as drawing
     from ._maze_levels import drawn_mazes as drawn_mazes
@@ -58,6 +62,11 @@ if TYPE_CHECKING:
     from ._maze_levels import placed_maze as placed_maze
     from ._maze_levels import random_maze as random_maze
     from ._maze_levels import shortest_path as shortest_path
+    from ._maze_sequences import MazeSequences as MazeSequences
+    from ._maze_sequences import maze_sequence as maze_sequence
+    from ._maze_sequences import sequence_maze as sequence_maze
+    from ._maze_suite import MAZE_SUITE as MAZE_SUITE
+    from ._maze_suite import maze_suite as maze_suite
     from ._neurons import NeuralPopulation as NeuralPopulation
     from ._neurons import NeuralViews as NeuralViews
     from ._omniglot import omniglot as omniglot
@@ -143,9 +152,11 @@ _HOMES = {
     "_environment": ("Box", "Discrete", "Environment", "Outcome", "Several", "Situation", "Vectors"),
     "_episodes": ("Episode", "Episodes"),
     "_few_shot": ("FewShot", "FewShotClasses", "Points"),
+    "_making": ("LatentMazes", "Making", "PlacingMazes"),
     "_maze": ("Maze",),
     "_maze_levels": (
         "MazeLevel",
+        "any_maze",
         "distances",
         "drawing",
         "drawn_mazes",
@@ -154,6 +165,8 @@ _HOMES = {
         "random_maze",
         "shortest_path",
     ),
+    "_maze_suite": ("MAZE_SUITE", "maze_suite"),
+    "_maze_sequences": ("MazeSequences", "maze_sequence", "sequence_maze"),
     "_omniglot": ("omniglot",),
     "_glimpses": ("Glimpses", "glimpses"),
     "_neurons": ("NeuralPopulation", "NeuralViews"),

@@ -6,20 +6,22 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from lifelong.errors import BadInput
+from lifelong.recipe import Number
 
 from ._environment import Box, Discrete, Environment, checked_limit
 from ._maze_levels import MazeLevel, random_maze
 
 
 class Walk(eqx.Module):
-    """Where the agent stands, and the move it tried last (4: none yet)."""
+    """Where the agent stands, the move it tried last (4: none yet), and how many it has tried."""
 
     cell: Int[Array, ""]
     last: Int[Array, ""]
+    moves: Int[Array, ""]
 
 
 class Maze(Environment):
-    """Find the goal of a maze with steps up (0), right (1), down (2) and left (3); getting there is worth 1.
+    """Find the goal of a maze with steps up (0), right (1), down (2) and left (3); getting there is worth 1 − haste·t/limit.
 
     What is seen are the walls and the goal within `view` cells in all four directions (what lies outside the grid is wall),
     the last move, and, with a `compass`, the direction of the goal as a vector of length 1 (Bhatt et al. and Parker-Holder et
@@ -31,6 +33,7 @@ class Maze(Environment):
         limit: steps after which the time is up; 250 in most papers.
         view: how far it is seen in every direction.
         compass: whether the direction of the goal is seen from everywhere.
+        haste: what the last moment takes off the worth of the goal; t is the number of moves. MiniGrid's mazes have 0.9.
 
     Raises BadInput for a single level that is not stacked, and sizes below 1.
     """
@@ -39,8 +42,16 @@ class Maze(Environment):
     limit: int = eqx.field(static=True)
     view: int = eqx.field(static=True)
     compass: bool = eqx.field(static=True)
+    haste: Number
 
-    def __init__(self, levels: MazeLevel | None = None, limit: int = 250, view: int = 2, compass: bool = True):
+    def __init__(
+        self,
+        levels: MazeLevel | None = None,
+        limit: int = 250,
+        view: int = 2,
+        compass: bool = True,
+        haste: Number = 0.0,
+    ):
         self.levels = Maze.random(20, 13, 25, key=jax.random.key(0)) if levels is None else levels
         if self.levels.walls.ndim != 3:
             raise BadInput(
@@ -50,6 +61,7 @@ class Maze(Environment):
         if view < 1:
             raise BadInput(f"an agent in a maze sees at least one cell far, not {view}")
         self.limit, self.view, self.compass = checked_limit(limit), view, compass
+        self.haste = jnp.asarray(haste, jnp.float32)
 
     @staticmethod
     def random(count: int, side: int, walls: int, *, key: PRNGKeyArray) -> MazeLevel:
@@ -74,7 +86,7 @@ class Maze(Environment):
 
     def start(self, task: MazeLevel, *, key: PRNGKeyArray) -> Walk:
         """Return the start of the level."""
-        return Walk(task.start, jnp.int32(4))
+        return Walk(task.start, jnp.int32(4), jnp.int32(0))
 
     def move(
         self, task: MazeLevel, body: Walk, action: Int[Array, ""], *, key: PRNGKeyArray
@@ -86,7 +98,9 @@ class Maze(Environment):
         cell = jnp.where(inside, there[0] * self.side + there[1], body.cell).astype(jnp.int32)
         cell = jnp.where(task.walls.reshape(-1)[cell], body.cell, cell)
         arrived = cell == task.goal
-        return Walk(cell, action.astype(jnp.int32)), arrived.astype(jnp.float32), arrived
+        moves = body.moves + 1
+        worth = jnp.where(arrived, 1 - self.haste * moves / self.limit, 0.0)
+        return Walk(cell, action.astype(jnp.int32), moves), worth, arrived
 
     def observe(self, task: MazeLevel, body: Walk) -> Float[Array, " numbers"]:
         """Return the window around the agent, the last move and the compass."""

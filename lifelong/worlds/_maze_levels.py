@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from lifelong.errors import BadInput
+from lifelong.keys import key_for
 
 
 class MazeLevel(NamedTuple):
@@ -27,12 +28,17 @@ def random_maze(side: int, walls: Int[Array, ""] | int, *, key: PRNGKeyArray) ->
     return MazeLevel(standing.reshape(side, side), order[0].astype(jnp.int32), order[1].astype(jnp.int32))
 
 
+def any_maze(side: int, most: int, *, key: PRNGKeyArray) -> MazeLevel:
+    """Return a random maze with up to `most` walls, all numbers being as likely."""
+    return random_maze(side, jax.random.randint(key_for(key, "walls"), (), 0, most + 1), key=key)
+
+
 def placed_maze(
     side: int, walls: Int[Array, " k"], start: Int[Array, ""], goal: Int[Array, ""], *, key: PRNGKeyArray
 ) -> MazeLevel:
     """Return the maze that a list of cells describes, in any order and with repetitions; cells below 0 are left out.
 
-    A start or goal on a taken cell moves to a free one at random, as in CLUTR's and PAIRED's levels.
+    A start or goal on a taken cell moves to a free one at random, as in CLUTR's and PAIRED's levels, and so does one below 0.
     """
     cells = side * side
     standing = jnp.zeros(cells, bool).at[jnp.where(walls < 0, cells, walls)].set(True, mode="drop")
@@ -44,7 +50,7 @@ def placed_maze(
 
 def _settled(cell: Int[Array, ""], taken: Bool[Array, " cells"], chance: Array) -> Int[Array, ""]:
     elsewhere = jnp.argmax(jnp.where(taken, -1.0, chance))
-    return jnp.where(taken[cell], elsewhere, cell).astype(jnp.int32)
+    return jnp.where(taken[cell] | (cell < 0), elsewhere, cell).astype(jnp.int32)
 
 
 def mutated_maze(level: MazeLevel, edits: int = 1, move: float = 0.2, *, key: PRNGKeyArray) -> MazeLevel:

@@ -114,3 +114,12 @@ def test_drawings_and_levels_that_are_none_are_refused():
         drawn_mazes("Sx .G")
     with pytest.raises(BadInput, match="one level becomes a stack"):
         Maze(jax.tree.map(lambda leaf: leaf[0], drawn_mazes("S. .G")))
+
+
+def test_haste_takes_from_the_goal_what_time_was_spent():
+    world = Maze(drawn_mazes("S.G ... ..."), limit=8, haste=0.5)
+    situation, _ = world.reset(world.level(0), key=jax.random.key(0))
+    for action, worth in ((0, 0), (1, 0), (1, 1 - 0.5 * 3 / 8)):
+        situation, outcome = world.step(situation, jnp.int32(action), key=jax.random.key(0))
+        assert outcome.reward == worth
+    assert outcome.terminated
