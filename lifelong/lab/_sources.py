@@ -20,8 +20,8 @@ HERE = Path(lifelong.__file__).parent
 """The library's own folder."""
 
 LEFT_OUT = ("lab", "connect", "errors.py", "__init__.py")
-TALK = ("life/_progress.py", "life/_plot.py")
-"""What a life says while it is lived, and how it is drawn: no number depends on it."""
+TALK = "life/_progress.py"
+"""What a life says while it is lived: no number depends on it."""
 
 KEPT = "lab/measures.py"
 
@@ -66,7 +66,7 @@ def _study_file(paper: Entry) -> str:
 
 
 def _counts(place: str) -> bool:
-    return place == KEPT or not (place.split("/")[0] in LEFT_OUT or place in TALK)
+    return place == KEPT or not (place.split("/")[0] in LEFT_OUT or place == TALK)
 
 
 def _home(root: Path, module: str, name: str) -> str:
