@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install the libraries that lifelong is measured against, each in an environment of its own: .peers/avalanche,
-# .peers/pybkt, .peers/torch, .peers/teachdeeprl, .peers/sb3 and .peers/higher.
+# Install the libraries that lifelong is measured against, each in an environment of its own:
+# .peers/avalanche, .peers/pybkt, .peers/torch, .peers/teachdeeprl, .peers/sb3, .peers/higher and .peers/trl.
 #
 #   benchmarks/install_peers.sh [PYTHON]      PYTHON (3.11 unless given) makes the environment
 #
@@ -106,3 +106,11 @@ say "torch 2.13.0 and higher 0.2.1, with numpy"
 
 say "checking that it imports"
 "$home/bin/python" -c 'import higher, torch; from importlib.metadata import version; print("    higher", version("higher"), "torch", torch.__version__)'
+
+enter trl
+
+say "torch 2.13.0, transformers 5.23.0 and trl 1.16.0"
+"${pip[@]}" torch==2.13.0 transformers==5.23.0 trl==1.16.0
+
+say "checking that it imports"
+"$home/bin/python" -c 'import trl, transformers; print("    trl", trl.__version__, "transformers", transformers.__version__)'

@@ -17,6 +17,7 @@ from lifelong.worlds import (
     Embedded,
     Episodes,
     Mixture,
+    NeuralPopulation,
     Patterns,
     Shortcut,
     Split,
@@ -48,6 +49,7 @@ WORLDS = {
     "episodes, encoded": lambda data: Embedded(Episodes(data, sets=TASKS, ways=2), eqx.nn.Lambda(jnp.tanh)),
     "patterns": lambda data: Patterns(8, TASKS, examples=9, dilution=0.3, quality=0.5),
     "composed": lambda data: ComposedOperations(modulus=5, operations=3, questions=4),
+    "neurons": lambda data: NeuralPopulation(4, 3, trials=6, test_trials=3, bins=4, groups=2, tasks=TASKS),
     "teachers": lambda data: TeacherStudent(8, TASKS, load=(1.0, 0.5, 2.0), correlation=0.3, questions=9),
     "rotated, classes apart": lambda data: Transformed(pictures(data), TASKS, "class", rotation(), identity_first=True),
 }

@@ -5,6 +5,7 @@ process, and what is missing afterwards is lived by whoever gives the same comma
 """
 
 import logging
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,7 +33,10 @@ def live_on_ray(blocks: Sequence[Block]) -> dict[str, str]:
         raise MissingExtra("--on ray", "ray", "ray") from None
     if not blocks:
         return {}
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    with warnings.catch_warnings():
+        # Ray starts its servers as programs of their own: what JAX warns of, threads that a fork leaves behind, ends there.
+        warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         return _gathered(ray, _started(ray, blocks))
     finally:

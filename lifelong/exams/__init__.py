@@ -28,6 +28,7 @@ from ._elsewhere import Elsewhere as Elsewhere
 from ._exam import Exam as Exam
 from ._exam import Several as Several
 from ._exam import several as several
+from ._excess_risk import ExcessRisk as ExcessRisk
 from ._flatness import Flatness as Flatness
 from ._four_way import FourWay as FourWay
 from ._four_way import Shares as Shares
@@ -67,6 +68,10 @@ from ._remains import membership_auc as membership_auc
 from ._remains import prediction_distance as prediction_distance
 from ._remains import relearning_curve as relearning_curve
 from ._remains import steps_to_reach as steps_to_reach
+from ._representation import NuisanceProbe as NuisanceProbe
+from ._representation import Representation as Representation
+from ._representation import neighbours_vote as neighbours_vote
+from ._representation import spread as spread
 from ._requests import forgotten_accuracy as forgotten_accuracy
 from ._requests import kept_tasks as kept_tasks
 from ._requests import relapse as relapse

@@ -72,7 +72,7 @@ class LayerProbes(Exam):
                 f"layers are probed through `model.activations(x)`, which {type(state.model).__name__} lacks; "
                 f"use a model that has it, such as MLP"
             )
-        shown, asked = world.review(jnp.int32(0), world.longest).page(0), _questions(world)
+        shown, asked = world.review(jnp.int32(0), world.longest).page(0), questions(world)
         train, test = _layers(state.model, shown.x), _layers(state.model, asked.x)
         targets = jax.nn.one_hot(shown.y, world.outputs)
 
@@ -96,7 +96,7 @@ class LayerProbes(Exam):
         return False
 
 
-def _questions(world: Any) -> Any:
+def questions(world: Any) -> Any:
     """Return all test examples as one page."""
     pages = world.papers(500)
     rows = jax.vmap(pages.page)(jnp.arange(pages.count))

@@ -89,3 +89,11 @@ from ._uncertain import FieldEnergy as FieldEnergy
 from ._uncertain import SampledCrossEntropy as SampledCrossEntropy
 from ._uncertain import log_mills as log_mills
 from ._uncertain import log_tail as log_tail
+from ._views import BYOL as BYOL
+from ._views import MYOW as MYOW
+from ._views import InfoNCE as InfoNCE
+from ._views import SwappedClusters as SwappedClusters
+from ._views import Views as Views
+from ._views import balanced_codes as balanced_codes
+from ._views import cosine_distance as cosine_distance
+from ._views import info_nce as info_nce

@@ -1,5 +1,6 @@
 """Learning by comparing: what belongs together should lie close on a sphere, and apart from all else."""
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -9,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from lifelong.keys import key_for
 from lifelong.recipe import Number
-from lifelong.worlds import Batch, RandomViews
+from lifelong.worlds import Batch
 
 from ._labels import FORBIDDEN, Feedback, Info, weighted_mean
 
@@ -77,10 +78,10 @@ def _log_share(similarity: Float[Array, "n n"], among: Bool[Array, "n n"]) -> Fl
 
 
 class Augmented(eqx.Module):
-    """Another feedback, on a random view of every input."""
+    """Another feedback, on a random view of every input, such as `RandomViews` makes."""
 
     feedback: Feedback
-    views: RandomViews
+    views: Callable[..., Array]
 
     def __call__(self, model: PyTree, experience: Batch, *, key: PRNGKeyArray) -> tuple[Float[Array, ""], Info]:
         """Return what the feedback says of the views."""

@@ -131,6 +131,15 @@ def curve_figures(run: "Run") -> list[Panel]:
     return [_curve_panel(run, arm, curve, unit, limits, ghost) for arm, curve in known.items()]
 
 
+def over_what(run: "Run") -> str:
+    """Return what the curves of a run are means over, in words; an empty text where they are no means."""
+    dims = {dim for life in run.lives.values() if run.study.curve in life for dim in life[run.study.curve].dims}
+    if "task" in dims:
+        return "over the tasks met so far (and not unlearned)"
+    others = sorted(f"{spoken(str(dim))}s" for dim in dims - {"seed", "exam"})
+    return f"over all {' and '.join(others)}" if others else ""
+
+
 def _curve_panel(
     run: "Run",
     arm: str,
@@ -145,7 +154,7 @@ def _curve_panel(
     thin, ends = curve.values * unit.factor, ends_of(run.lives[arm])
     curves = Curves(curve.exam.values, thin, _mean(thin, 0), None if strong else ghost, ends, strong)
     last = _value(float(curves.thick[-1]), unit)
-    label = f"{arm}: {spoken(run.study.curve)} on tasks met so far, {last} at the end"
+    label = f"{arm}: {' '.join(filter(None, (spoken(run.study.curve), over_what(run))))}, {last} at the end"
     return Panel(arm, curve_panel(curves, limits, label), strong=strong)
 
 
@@ -179,7 +188,12 @@ def _among(life: xr.Dataset, result: xr.DataArray, ends: np.ndarray) -> Bool[np.
 
 
 def matrix_figures(run: "Run") -> list[Panel]:
-    """Return each arm's accuracy on every task after every task, averaged over seeds; later tasks are muted."""
+    """Return each arm's accuracy on every task after every task, averaged over seeds; later tasks are muted.
+
+    None where no arm has results by task.
+    """
+    if not any("task" in life[run.study.curve].dims for life in run.lives.values() if run.study.curve in life):
+        return []
     return [_matrix_panel(run, arm, life) for arm, life in run.lives.items()]
 
 

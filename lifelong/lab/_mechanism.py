@@ -6,10 +6,14 @@ import re
 import textwrap
 from collections.abc import Iterator
 from html import escape
+from itertools import groupby
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minijinja import safe
+from pygments import lex
+from pygments.lexers.python import PythonLexer
+from pygments.token import Comment, Keyword, Name, Number, Operator, String
 
 from ._study import Study
 
@@ -23,6 +27,20 @@ SOURCES = re.compile(
 
 PIECES = re.compile(r"\n\s*\n|(?:^|\n)\s*Args:\s*|\n(?=\s{4}\w+(?:, \w+)*: )")
 """What parts the paragraphs of a docstring, and its arguments."""
+
+COLOURS = {
+    Keyword: "k",
+    Operator.Word: "k",
+    String: "s",
+    Number: "n",
+    Comment: "c",
+    Name.Function: "d",
+    Name.Class: "d",
+    Name.Decorator: "d",
+}
+"""The classes of what is coloured, as page.css knows them."""
+
+LEXER = PythonLexer(stripnl=False, ensurenl=False)
 
 ABBREVIATED = re.compile(r"\b(et al|eqs?|sec|figs?|e\.g|i\.e)\. ", re.I)
 
@@ -54,7 +72,22 @@ def annotated(study: Study) -> list[Part]:
 
 def pieces(study: Study) -> list[dict[str, str]]:
     """Return the annotated code as a page takes it."""
-    return [{"words": safe(part.words), "code": part.code} for part in annotated(study)]
+    return [{"words": safe(part.words), "code": safe(coloured(part.code))} for part in annotated(study)]
+
+
+def coloured(code: str) -> str:
+    """Return Python as HTML in which keywords, strings, numbers, comments and names being defined can be told apart."""
+    runs = groupby(lex(code, LEXER), lambda token: _colour(token[0]))
+    return "".join(_span(colour, "".join(text for _, text in tokens)) for colour, tokens in runs)
+
+
+def _colour(kind: Any) -> str:
+    return next((COLOURS[above] for above in reversed(kind.split()) if above in COLOURS), "")
+
+
+def _span(colour: str, text: str) -> str:
+    shown = escape(text, quote=False)
+    return f'<span class="{colour}">{shown}</span>' if colour else shown
 
 
 def origins(study: Study) -> list[tuple[str, str]]:

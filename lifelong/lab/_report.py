@@ -169,6 +169,7 @@ def _content(run: Run) -> dict[str, Any]:
         "diverged": _diverged(rows),
         "curve": spoken(run.study.curve),
         "curves": list(map(_panel, figures.curve_figures(run))),
+        "over": figures.over_what(run),
         "matrices": list(map(_panel, figures.matrix_figures(run))),
         "many_tasks": any(life.sizes.get("task", 1) > MANY_TASKS for life in run.lives.values()),
         "secondary": [_secondary(v) for v in run.secondary],

@@ -20,6 +20,9 @@ HERE = Path(lifelong.__file__).parent
 """The library's own folder."""
 
 LEFT_OUT = ("lab", "connect", "errors.py", "__init__.py")
+TALK = ("life/_progress.py", "life/_plot.py")
+"""What a life says while it is lived, and how it is drawn: no number depends on it."""
+
 KEPT = "lab/measures.py"
 
 
@@ -55,7 +58,7 @@ def imported_by(paper: Entry, root: Path = HERE) -> list[Import]:
 def changed_sources(paper: Entry, recorded: dict[str, str]) -> list[str]:
     """Return the modules that a study depended on and that differ now, are gone, or are new."""
     now = sources_of(paper)
-    return sorted(place for place in {*recorded, *now} if recorded.get(place) != now.get(place))
+    return sorted(place for place in {*recorded, *now} if _counts(place) and recorded.get(place) != now.get(place))
 
 
 def _study_file(paper: Entry) -> str:
@@ -63,7 +66,7 @@ def _study_file(paper: Entry) -> str:
 
 
 def _counts(place: str) -> bool:
-    return place == KEPT or place.split("/")[0] not in LEFT_OUT
+    return place == KEPT or not (place.split("/")[0] in LEFT_OUT or place in TALK)
 
 
 def _home(root: Path, module: str, name: str) -> str:

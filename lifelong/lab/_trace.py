@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from lifelong.errors import BadInput, UnknownName
 from lifelong.exams.tracing import (
@@ -35,7 +37,11 @@ News = Callable[[str, str], None]
 
 @dataclass(frozen=True, eq=False)
 class Examined:
-    """A model and how it did: held-out predictions, the control on coin flips, retention, doubts, and the time it took."""
+    """A model and how it did: held-out predictions, the control on coin flips, retention, doubts, and the time it took.
+
+    Of a log of one student nothing is held out, and the coin flips it was fitted to may well be told apart: the control's AUC
+    is NaN then.
+    """
 
     name: str
     validation: Validation
@@ -111,6 +117,8 @@ def _examine(name: str, log: PracticeLog, folds: int, seed: int, news: News) -> 
     doubts = tracer.doubts(tracer.parameters, log.vocabulary)
     retained = retention(validation)
     checked = control(tracer, log, folds=folds, seed=seed)
+    if len(log.students) < 2:
+        checked = replace(checked, auc=np.nan)
     news(name, "examined")
     return Examined(name, validation, checked, retained, doubts, time.perf_counter() - began)
 

@@ -59,14 +59,15 @@ def _model_row(one: Examined, best: bool) -> dict[str, Any]:
         "accuracy": (f"{100 * marks.accuracy:.1f} %", _span(spans["accuracy"], 100, 1)),
         "calibration error": (f"{marks.calibration_error:.3f}", _span(spans["calibration_error"])),
     }
-    held = "passed" if one.control.passed else "FAILED"
+    ranked = bool(np.isfinite(one.control.auc))
+    held = "FAILED" if not one.control.passed else "passed" if ranked else ""
     retained = f"{one.retention.auc:.3f}" if one.retention and np.isfinite(one.retention.auc) else ""
     return {
         "name": one.name,
         "full_name": one.validation.tracer.name,
         "best": best,
         "cells": cells,
-        "control": f"{one.control.auc:.3f}",
+        "control": f"{one.control.auc:.3f}" if ranked else "undefined",
         "held": held,
         "retention": retained,
         "seconds": f"{one.seconds:.1f}",
@@ -152,7 +153,7 @@ def _attempts(log: PracticeLog) -> Int[np.ndarray, "students skills"]:
 def _control(one: Examined) -> dict[str, Any]:
     control = one.control
     if np.isnan(control.auc):
-        ranking = "there were too few coin flips to rank"
+        ranking = "too few coin flips were held out to rank them"
     else:
         ranking = f"on coin flips the AUC is {control.auc:.3f}, within {control.band:.3f} of 0.5 by chance"
     moved = f"no prediction moves by more than {max(control.moved, 1e-12):.0e} with its own or a later answer"

@@ -14,6 +14,9 @@ from ._entropy import EntropyLearner as EntropyLearner
 from ._entropy import EntropyState as EntropyState
 from ._entropy import entropy_slope as entropy_slope
 from ._entropy import knowledge_flow as knowledge_flow
+from ._factors import FactorLearner as FactorLearner
+from ._factors import PretrainedRegressor as PretrainedRegressor
+from ._factors import PretrainedState as PretrainedState
 from ._few_shot import FewShotLearner as FewShotLearner
 from ._few_shot import FewShotState as FewShotState
 from ._few_shot import ProtoNet as ProtoNet
@@ -66,3 +69,6 @@ from ._trained import Inherited as Inherited
 from ._trained import Trained as Trained
 from ._unlearning import UnlearningLearner as UnlearningLearner
 from ._unlearning import UnlearningState as UnlearningState
+from ._view_learner import ViewLearner as ViewLearner
+from ._view_learner import ViewState as ViewState
+from ._view_learner import averaged as averaged

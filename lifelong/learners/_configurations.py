@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from lifelong.errors import BadInput, UnknownName
-from lifelong.feedback import Rollouts, balance_score, distinct
+from lifelong.feedback import Rollouts, balance_score, best_distinct, distinct
 
 CHOICES = ("fixed", "balanced", "drawn", "first")
 """The one given; the best balanced of every round; any one; the one that was best balanced in the first round."""
@@ -61,11 +61,16 @@ class Configurations(eqx.Module):
         answers: Rollouts,
         wanted: int,
     ) -> Float[Array, " thresholds"]:
-        """Return the mean balance score of answers, sampled at one temperature, for every threshold."""
-        unique = distinct(answers.tokens, answers.own & right[..., None])
-        return jax.vmap(lambda least: balance_score(score >= least, right, unique, float(wanted)).mean())(
-            self.thresholds
-        )
+        """Return the mean balance score of answers, sampled at one temperature, for every threshold.
+
+        It is that of the different answers that would be selected, as in the authors' code.
+        """
+
+        def of(threshold: Array) -> Array:
+            chosen = selected(score, answers, threshold, wanted) > 0
+            return balance_score(chosen, right, chosen, float(wanted)).mean()
+
+        return jax.vmap(of)(self.thresholds)
 
     def choose(
         self, balance: Float[Array, " configurations"], before: Int[Array, ""], *, key: PRNGKeyArray
@@ -74,6 +79,14 @@ class Configurations(eqx.Module):
         best = jnp.argmax(balance).astype(jnp.int32)
         drawn = jax.random.randint(key, (), 0, len(self))
         return jnp.stack([self.fixed, best, drawn, jnp.where(before < 0, best, before)])[self.choice]
+
+
+def selected(
+    score: Float[Array, "prompts samples"], answers: Rollouts, threshold: Float[Array, ""], wanted: int
+) -> Float[Array, "prompts samples"]:
+    """Return weight 1 for the best different answers of at least the threshold, `wanted` to a prompt on average, else 0."""
+    fit = (score >= threshold) & distinct(answers.tokens, answers.own)
+    return best_distinct(score, answers.tokens, answers.own, threshold, selected_cap(fit, wanted))
 
 
 def selected_cap(fit: Bool[Array, "prompts samples"], wanted: int) -> Int[Array, ""]:

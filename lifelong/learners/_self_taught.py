@@ -10,14 +10,14 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from lifelong.errors import BadInput
-from lifelong.feedback import RIGHT, Imitation, Info, Rollouts, best_distinct, distinct
+from lifelong.feedback import RIGHT, Imitation, Info, Rollouts
 from lifelong.keys import key_for
 from lifelong.nets import Sampler, TokenScorer
 from lifelong.recipe import Recipe
 from lifelong.worlds import World
 
 from ._agent import without
-from ._configurations import Configurations, selected_cap
+from ._configurations import Configurations, selected
 from ._policy_learner import Judged, PolicyLearner, PolicyState, changed, outcome_of, speaker
 from ._step_grades import StepJudging
 
@@ -116,8 +116,7 @@ class SelfTaughtLearner(PolicyLearner):
         temperature, threshold = self.grid.at(chosen)
         judged = self.judged(state, _any(world), state.pool, sampler=Sampler(temperature), key=key_for(key, "answer"))
         answers, score = judged.rollouts, self.score(state, judged.rollouts)
-        fit = (score >= threshold) & distinct(answers.tokens, answers.own)
-        weight = best_distinct(score, answers.tokens, answers.own, threshold, selected_cap(fit, self.wanted))
+        weight = selected(score, answers, threshold, self.wanted)
         by_temperature = balance.reshape(self.grid.temperatures.size, -1)
         info = {
             "temperature": temperature,

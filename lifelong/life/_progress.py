@@ -8,6 +8,9 @@ from typing import NamedTuple
 PATIENCE = 2.0
 """Seconds after which a life starts to say how it is getting on."""
 
+PAUSE = 10.0
+"""Seconds from one line to the next where there is no terminal to rewrite one on."""
+
 
 class Moment(NamedTuple):
     """How far a life has come."""
@@ -27,15 +30,29 @@ class Moment(NamedTuple):
 Progress = Callable[[Moment], None]
 
 
-def on_stderr(moment: Moment) -> None:
-    """Show one line on standard error once a life takes longer than two seconds; rewritten in place on a terminal."""
-    done = moment.step == moment.steps
-    if moment.seconds < PATIENCE or not (sys.stderr.isatty() or done):
-        return
-    sys.stderr.write(f"\r\x1b[K{moment}" if sys.stderr.isatty() else f"{moment}\n")
-    if done and sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[K")
-    sys.stderr.flush()
+class OnStderr:
+    """Says on standard error how a life is getting on once it takes longer than two seconds: in one line that is rewritten
+    on a terminal, elsewhere in a line every ten seconds and one at the end.
+    """
+
+    def __init__(self):
+        self.said = 0.0
+
+    def __call__(self, moment: Moment) -> None:
+        """Show a moment if it is time to."""
+        terminal, done = sys.stderr.isatty(), moment.step == moment.steps
+        self.said = min(self.said, moment.seconds)
+        if moment.seconds < PATIENCE or not (terminal or done or moment.seconds >= self.said + PAUSE):
+            return
+        self.said = 0.0 if done else moment.seconds
+        sys.stderr.write(f"\r\x1b[K{moment}" if terminal else f"{moment}\n")
+        if done and terminal:
+            sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
+on_stderr = OnStderr()
+"""What `live` reports to unless it is told otherwise."""
 
 
 def silent(moment: Moment) -> None:

@@ -26,6 +26,8 @@ from ._icarl import ICaRL as ICaRL
 from ._importance import fisher as fisher
 from ._importance import sensitivity as sensitivity
 from ._interference import MIR as MIR
+from ._mining import ViewMiner as ViewMiner
+from ._mining import nearest as nearest
 from ._onpro import OnPro as OnPro
 from ._pairs import Mixed as Mixed
 from ._pairs import draw_of_class as draw_of_class

@@ -4,12 +4,16 @@ from ._actor_critic import ActorCritic as ActorCritic
 from ._actor_critic import RecurrentActorCritic as RecurrentActorCritic
 from ._actor_critic import orthogonal as orthogonal
 from ._attention import Cache as Cache
+from ._batch_norm import Moments as Moments
+from ._batch_norm import NormedMLP as NormedMLP
 from ._binary import BinaryMLP as BinaryMLP
 from ._binary import BinaryPerceptron as BinaryPerceptron
 from ._binary import field_moments as field_moments
 from ._binary import signs as signs
 from ._completion import Completion as Completion
 from ._conv import ConvNet as ConvNet
+from ._factors import FactorModel as FactorModel
+from ._factors import fit_factors as fit_factors
 from ._feedforward import Experts as Experts
 from ._feedforward import SwiGLU as SwiGLU
 from ._hyper import Hypernetwork as Hypernetwork
@@ -64,4 +68,5 @@ from ._vae import Likelihood as Likelihood
 from ._vae import divergence_from_prior as divergence_from_prior
 from ._vae import log_evidence as log_evidence
 from ._vae import negative_elbo as negative_elbo
+from ._view_network import ViewNetwork as ViewNetwork
 from ._wide import WideActorCritic as WideActorCritic

@@ -132,9 +132,3 @@ class LSTM(eqx.Module):
             states = recur(given, self.recurrent)
             return states, states
         return recur_held(given, self.recurrent, hold)
-
-    def step(
-        self, state: tuple[Float[Array, "batch width"], Float[Array, "batch width"]], x: Float[Array, "batch inputs"]
-    ) -> tuple[Float[Array, "batch width"], Float[Array, "batch width"]]:
-        """Return the state (h, c) after one step more."""
-        return _step(state, x @ self.inputs + self.bias, self.recurrent)[0]

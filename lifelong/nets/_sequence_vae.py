@@ -13,7 +13,7 @@ from lifelong.errors import BadInput
 from lifelong.keys import key_for
 
 from ._lookup import lookup
-from ._lstm import LSTM
+from ._lstm import LSTM, _step
 from ._vae import divergence_from_prior
 
 
@@ -99,7 +99,8 @@ class SequenceVAE(eqx.Module):
 
         def write(carry: tuple, _: None) -> tuple[tuple, Array]:
             state, word = carry
-            state = self.decoder.step(state, jnp.concatenate([self.words[word], told], -1))
+            x = jnp.concatenate([self.words[word], told], -1)
+            state, _ = _step(state, x @ self.decoder.inputs + self.decoder.bias, self.decoder.recurrent)
             word = jnp.argmax(jax.vmap(self.output)(state[0]), -1).astype(jnp.int32)
             return (state, word), word[0]
 

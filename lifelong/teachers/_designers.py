@@ -8,12 +8,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from lifelong.errors import BadInput
+from lifelong.errors import BadInput, Mismatch
 from lifelong.keys import key_for
 from lifelong.learners import PPO, Lived, PPOState
 from lifelong.worlds import Making, Several, Trial
 
-from ._searching import heard
 from ._teacher import Teacher
 
 
@@ -72,11 +71,17 @@ class Designer(Teacher):
 
         Raises `Mismatch` where nobody reports on each task, and `BadInput` where the plan was not asked before.
         """
-        regret, making = heard(outcome, f"each_{self.measure}", self), plan.making
+        name, making = f"each_{self.measure}", plan.making
+        if name not in outcome:
+            raise Mismatch(
+                f"a designer listens to '{name}', and learning reports {', '.join(outcome) or 'nothing'}; teach a `Pair`, or "
+                "build the designer with measure='…'"
+            )
         if making is None:
             raise BadInput(
                 "a designer is told of the tasks it was asked for last, and it was asked for none since: ask first"
             )
+        regret = jnp.asarray(outcome[name], jnp.float32)
         steps = making.steps._replace(reward=making.steps.reward.at[-1].set(regret))
         making = making._replace(steps=steps, learn=jnp.isfinite(regret).all())
         return Design(self.agent.learn(plan.agent, making, key=key)[0])

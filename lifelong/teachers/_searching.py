@@ -59,7 +59,7 @@ class Uniform(Searching):
     """Ask for any task, all being as likely: the baseline of every curriculum, also called domain randomisation."""
 
 
-def heard(outcome: Mapping[str, Any], measure: str, teacher: Teacher) -> Float[Array, "*n"]:
+def heard(outcome: Mapping[str, Any], measure: str, teacher: Teacher) -> Float[Array, ""]:
     """Return what an outcome says; raise `Mismatch` where it does not speak of it."""
     if measure not in outcome:
         raise Mismatch(

@@ -40,10 +40,13 @@ if TYPE_CHECKING:
     from ._few_shot import FewShotClasses as FewShotClasses
     from ._few_shot import Points as Points
     from ._game24 import Game24 as Game24
+    from ._glimpses import Glimpses as Glimpses
+    from ._glimpses import glimpses as glimpses
     from ._in_context import InContext as InContext
     from ._in_context import answers as answers
     from ._in_context import labelled as labelled
     from ._kvbio import KvBio as KvBio
+    from ._latent_factors import LatentFactors as LatentFactors
     from ._lexicon import Lexicon as Lexicon
     from ._lexicon import padded as padded
     from ._making import LatentMazes as LatentMazes
@@ -64,6 +67,8 @@ if TYPE_CHECKING:
     from ._maze_sequences import sequence_maze as sequence_maze
     from ._maze_suite import MAZE_SUITE as MAZE_SUITE
     from ._maze_suite import maze_suite as maze_suite
+    from ._neurons import NeuralPopulation as NeuralPopulation
+    from ._neurons import NeuralViews as NeuralViews
     from ._omniglot import omniglot as omniglot
     from ._opchain import ChainSteps as ChainSteps
     from ._opchain import OpChain as OpChain
@@ -114,6 +119,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "_account": ("Account", "Fate"),
     "_batch": ("Batch", "Lesson", "Mixture", "Rows", "empty_batch"),
+    "_latent_factors": ("LatentFactors",),
     "_lexicon": ("Lexicon", "padded"),
     "_block_plans": ("after_move", "allowed_moves", "every_plan"),
     "_blocks": ("Blocks",),
@@ -162,6 +168,8 @@ _HOMES = {
     "_maze_suite": ("MAZE_SUITE", "maze_suite"),
     "_maze_sequences": ("MazeSequences", "maze_sequence", "sequence_maze"),
     "_omniglot": ("omniglot",),
+    "_glimpses": ("Glimpses", "glimpses"),
+    "_neurons": ("NeuralPopulation", "NeuralViews"),
     "_in_context": ("InContext", "answers", "labelled"),
     "_projected_sequences": ("ProjectedSequences",),
     "_passes": ("Passes",),

@@ -13,6 +13,7 @@ from lifelong.keys import key_for
 
 from ._dataset import Dataset
 from ._in_context import InContext
+from ._projection import drawn_projection
 from ._shuffle import shuffled
 from ._sources import dataset
 
@@ -79,13 +80,8 @@ class ProjectedSequences(InContext):
 
     def task(self, part: Int[Array, ""], *, key: PRNGKeyArray) -> tuple[Float[Array, "f f"], Int[Array, " outputs"]]:
         """Return the map and the new names of the labels of a task drawn from a part."""
-        drawn, apart = jax.random.bits(key, (2,), jnp.uint32)
-        known, strange = drawn % self.pool, part >= 2
-        purpose = jnp.where(strange, apart, 0)
-        numbered = jax.random.fold_in(jax.random.fold_in(jax.random.key(0), jnp.where(strange, drawn, known)), purpose)
-        projection = jax.random.normal(key_for(numbered, "map"), (self.features, self.features)) / self.features**0.5
-        order = jnp.argsort(jax.random.uniform(key_for(numbered, "labels"), self.outputs))  # pyright: ignore[reportArgumentType]
-        return projection, jnp.where(part == 1, jnp.arange(self.outputs), order).astype(jnp.int32)
+        projection, order = drawn_projection(self.pool, part >= 2, self.features, self.outputs, key=key)
+        return projection, jnp.where(part == 1, jnp.arange(self.outputs, dtype=jnp.int32), order)
 
     def sequence(
         self, part: Int[Array, ""], *, key: PRNGKeyArray

@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt
 
 from lifelong.errors import BadInput
 from lifelong.keys import key_for
@@ -14,6 +14,7 @@ from ._batch import Batch
 from ._dataset import Dataset
 from ._episodes import Episode
 from ._few_shot import FewShot
+from ._projection import drawn_projection
 from ._shuffle import shuffled
 from ._sources import dataset
 
@@ -21,9 +22,9 @@ from ._sources import dataset
 class ProjectedTasks(FewShot):
     """A task is a random linear map of the inputs and a permutation of the labels: x′ = A x, y′ = π(y), A_ij ~ N(0, 1/d).
 
-    There are `pool` tasks for training, told apart by number alone and computed when they are met, or no end of them where
-    `pool` is None: with few, a learner may know them by heart, with many it must learn from the examples of an episode
-    (Kirsch et al. 2022, "General-Purpose In-Context Learning by Meta-Learning Transformers", section 3). Parts:
+    There are `pool` tasks for training, told apart by number alone and computed when they are met: with few, a learner may
+    know them by heart, with many it must learn from the examples of an episode (Kirsch et al. 2022, "General-Purpose
+    In-Context Learning by Meta-Learning Transformers", section 3). Parts:
 
     - 'training': tasks of the pool on training rows;
     - 'new rows': tasks of the pool on test rows;
@@ -31,7 +32,7 @@ class ProjectedTasks(FewShot):
 
     Args:
         source: a `Dataset` or the name of one.
-        pool: the number of tasks for training; None for a new one in every episode.
+        pool: how many tasks there are for training, to be swept like any number; about 2³² of them unless stated.
         shots, queries: examples in the support set and in the questions, rows drawn without replacement.
         project, permute: whether inputs are projected and labels permuted.
 
@@ -42,7 +43,7 @@ class ProjectedTasks(FewShot):
     y: Int[Array, " rows"]
     x_test: Float[Array, "questions features"]
     y_test: Int[Array, " questions"]
-    pool: int | None = eqx.field(static=True)
+    pool: UInt[Array, ""]
     shots: int = eqx.field(static=True)
     queries: int = eqx.field(static=True)
     project: bool = eqx.field(static=True)
@@ -53,7 +54,7 @@ class ProjectedTasks(FewShot):
     def __init__(
         self,
         source: Any,
-        pool: int | None = None,
+        pool: int = 2**32 - 1,
         shots: int = 100,
         queries: int = 1,
         project: bool = True,
@@ -61,8 +62,8 @@ class ProjectedTasks(FewShot):
     ):
         data = source if isinstance(source, Dataset) else dataset(source)
         fewest = min(len(data.y_train), len(data.y_test))
-        if min(shots, queries) < 1 or (pool is not None and pool < 1):
-            raise BadInput(f"tasks, shots and queries must be at least 1: {pool}, {shots} and {queries}")
+        if min(shots, queries, pool) < 1 or pool >= 2**32:
+            raise BadInput(f"tasks, at most 2³²−1, shots and queries must be at least 1: {pool}, {shots} and {queries}")
         if shots + queries > fewest:
             raise BadInput(
                 f"{shots} shots and {queries} queries need {shots + queries} rows, and the data set has {fewest} in one of "
@@ -72,21 +73,15 @@ class ProjectedTasks(FewShot):
             raise BadInput("a task must be projected or permuted, or all tasks are the same")
         self.x, self.y = jnp.asarray(_flat(data.x_train)), jnp.asarray(data.y_train, jnp.int32)
         self.x_test, self.y_test = jnp.asarray(_flat(data.x_test)), jnp.asarray(data.y_test, jnp.int32)
-        self.pool, self.shots, self.queries, self.project, self.permute = pool, shots, queries, project, permute
+        self.pool = jnp.uint32(pool)
+        self.shots, self.queries, self.project, self.permute = shots, queries, project, permute
         self.outputs, self.parts = len(data.classes), ("training", "new rows", "unseen")
 
     def task(self, part: Int[Array, ""], *, key: PRNGKeyArray) -> tuple[Float[Array, "f f"], Int[Array, " outputs"]]:
         """Return the projection and the new names of the labels of a task drawn from a part."""
-        fresh = jax.random.bits(key, (), jnp.uint32)
-        number = fresh if self.pool is None else fresh % jnp.uint32(self.pool)
-        known = jax.random.fold_in(key_for(jax.random.key(0), "pool"), number)
-        mine = jnp.where(part == 2, jax.random.key_data(key_for(key, "unseen")), jax.random.key_data(known))
-        for_map, for_labels = jax.random.split(jax.random.wrap_key_data(mine))
-        features = self.x.shape[1]
-        scale = features**-0.5
-        projection = jax.random.normal(for_map, (features, features)) * scale if self.project else jnp.eye(features)
-        labels = jnp.arange(self.outputs, dtype=jnp.int32)
-        return projection, jax.random.permutation(for_labels, labels) if self.permute else labels
+        projection, order = drawn_projection(self.pool, part == 2, self.x.shape[1], self.outputs, key=key)
+        plain = jnp.eye(len(projection)), jnp.arange(self.outputs, dtype=jnp.int32)
+        return (projection if self.project else plain[0]), (order if self.permute else plain[1])
 
     def deal(self, part: Int[Array, ""], *, key: PRNGKeyArray) -> Episode:
         """Return one task's episode."""

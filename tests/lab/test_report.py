@@ -3,6 +3,7 @@ import inspect
 import io
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -14,7 +15,7 @@ from rich.console import Console
 from lifelong import studies
 from lifelong.errors import BadFile
 from lifelong.lab import Arm, Claim, Outcome, bibtex, run, select
-from lifelong.lab._mechanism import _paragraph, annotated, origins
+from lifelong.lab._mechanism import _paragraph, annotated, coloured, origins
 from lifelong.lab._next import next_steps, related
 from lifelong.lab._report import as_html, as_markdown, as_table, report
 from lifelong.lab._words import arm_rows
@@ -253,6 +254,30 @@ def test_a_study_is_shown_piece_by_piece_beside_what_it_says_of_itself():
     (claim,) = [part for part in parts if part.code.startswith("    claim=Claim(")]
     assert claim.words == "<p><code>claim</code>: what is claimed, declared before it is run.</p>"
     assert all(part.words for part in parts[1:])
+
+
+def test_code_is_coloured_and_stays_the_same():
+    source = inspect.getsource(studies.load("refresh-learning").module)
+    html = coloured(source)
+    assert unescape(re.sub("<[^>]+>", "", html)) == source
+    assert '<span class="k">def</span> <span class="d">disturbed</span>' in html
+    assert coloured("x < 'a'  # no") == 'x &lt; <span class="s">\'a\'</span>  <span class="c"># no</span>'
+
+
+def test_a_curve_says_what_it_is_the_mean_of(tmp_path):
+    study = drawn(2)
+    html = as_html(run(study, out=tmp_path / "tasks"))
+    assert "<figcaption>Mean accuracy over the tasks met so far" in html and '<h2 id="tasks">' in html
+    layers = replace(
+        study,
+        lifetime=lambda arm, settings, **options: study.lifetime(arm, settings, **options).rename(task="layer"),
+        measures={"last": lambda life: life.accuracy.isel(exam=-1).mean("layer")},
+        claim=Claim("replay", "finetune", "last"),
+        controls=(),
+        secondary=(),
+    )
+    html = as_html(run(layers, out=tmp_path / "layers"))
+    assert "<figcaption>Mean accuracy over all layers, at every exam" in html and '<h2 id="tasks">' not in html
 
 
 def _said(node):

@@ -98,6 +98,7 @@ def test_models_that_do_not_fit_the_log_are_left_out(tmp_path):
     assert list(found.examined) == ["rates"] and "no times" in found.left_out["das3h"]
     page = report(found, tmp_path / "page.html").read_text()
     assert "only one student" in page and "no times" in page
+    assert found.examined["rates"].control.passed and model_rows(found)[0]["control"] == "undefined"
     with pytest.raises(BadInput, match="no model could be fitted: das3h"):
         trace(log, ("das3h",))
     with pytest.raises(UnknownName, match="did you mean 'best-lr'"):

@@ -1,19 +1,20 @@
 """OREAL: what can be learned from whether an answer was right, when nothing is said about its steps.
 
-A transformer that was taught chains of arithmetic without certain facts (the holes) practises chains that cross one hole or
-two. It is told whether its last number is right. Of eight answers to a prompt one right and one wrong one are kept. Right
-answers are cloned, which by the paper's lemma is enough for the best policy near the first one. Wrong ones are pushed away by
-as much as the lemma asks for: by the share of the other answers that were right. And since most steps of a wrong answer are
-fine, a second model, which learns which outcome follows from which tokens, weighs the tokens.
+A transformer was taught chains of arithmetic, where certain facts (the holes) came up in one chain of a hundred, and
+practises chains that cross one hole or two. It is told whether its last number is right. Of eight answers to a prompt one right
+and one wrong one are kept. Right answers are cloned, which by the paper's lemma is enough for the best policy near the first
+one. Wrong ones are pushed away by as much as the lemma asks for: by the share of the other answers that were right. And since
+most steps of a wrong answer are fine, a second model, which learns which outcome follows from which tokens, weighs the tokens.
 
 The baseline clones right answers alone, all tokens alike. Knock-outs push wrong answers away with full strength, or weigh all
 tokens alike. REINFORCE with rewards of ±1 and GRPO learn from all eight answers. All sample as many tokens; where tokens are
 weighed, the model waits for five rounds until the weights mean something.
 
 Whether the weights find the mistakes is asked in the end, of a verifier that no learner meets.
-"""
 
-from collections.abc import Sequence
+In a first run the base model had never met a hole, and stopped early. Its right answers were luck, and no arm learned anything;
+since then it is taught longer and shown a few, and nothing else has changed.
+"""
 
 import jax.numpy as jnp
 import xarray as xr
@@ -21,12 +22,11 @@ from jaxtyping import Array, Float
 
 from lifelong.exams import Blame, Solved
 from lifelong.feedback import GRPO, OREAL, Rollouts, group_standardised
-from lifelong.lab import Arm, Claim, Control, Grid, Settings, Study, bases
+from lifelong.lab import Arm, Claim, Control, Grid, Settings, Study
 from lifelong.learners import (
     Inherited,
     SelectiveLearner,
     TokenCreditLearner,
-    next_token_learner,
     warmed_adamw,
 )
 from lifelong.life import live, sit_afterwards
@@ -34,13 +34,7 @@ from lifelong.recipe import Number, Recipe, number
 from lifelong.teachers import Only
 from lifelong.worlds import OpChain
 
-PRACTISED = (1, 2)
-"""The tasks practised and examined: chains that cross one hole, or two. Task 0 is what the base model was taught."""
-
-BASE_STEPS = 50
-"""Steps of the base model: the last of 25, 50, 75 … after which, on tuning seeds, 16 tries solved at least 60 % of chains
-across one hole (64 %; after 75 steps 56 %, after 150 38 %: it grows sure of what it was never taught).
-"""
+from ._chains import BASE_STEPS, PRACTISED, taught_chains
 
 DIVERGENCE = 0.01
 """What a nat away from the base model costs, in all arms (the authors' β)."""
@@ -66,7 +60,7 @@ class Whole(GRPO):
 def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
     """Let a base model practise; ask in the end how it does, and whom its judge would blame."""
     world = OpChain(holes=True)
-    learner = practising(arm, settings, base(world, settings, options["seeds"]))
+    learner = practising(arm, settings, taught_chains(world, settings.base_steps, options["seeds"]))
     exam = Solved(settings.questions)
     life = live(learner, world, Only(PRACTISED[0]), exam, steps=settings.rounds, at_ends=False, **options)
     rate = xr.DataArray(
@@ -76,12 +70,6 @@ def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
     if isinstance(learner, TokenCreditLearner):
         record = record.merge(sit_afterwards(life, learner, world, Blame(PRACTISED, settings.questions, samples=2)))
     return record
-
-
-def base(world: OpChain, settings: Settings, seeds: Sequence[int]) -> Inherited:
-    """Return models taught chains without holes for the first steps of a course of 400, one for each seed."""
-    pupil = next_token_learner(world.outputs, steps=400)
-    return bases(pupil, world, Only(0), steps=settings.base_steps, seeds=seeds).model
 
 
 def practising(arm: Arm, settings: Settings, model: Inherited) -> SelectiveLearner:

@@ -10,6 +10,12 @@ Power laws are fitted to sizes up to 128 and tested at 256 and 512; the learning
 The specification has 512 features for the power law, but then 512 examples without noise determine the teacher and the
 loss is 0: here there are 2,048, which still cut the spectrum short, so that losses fall faster than the law near 512.
 `hits` is the share of instruments within tolerance.
+
+What the first full run showed, which changed nothing here: modes and lazy slopes are predicted within tolerance. The other
+four mostly are not, and less for the theory than for where it was put to work. In 4,000 steps sharpness came to about 0.8 of
+2/η and was still rising, with no step whose loss rose: these networks had not reached the edge. Losses left the power law where
+its spectrum is cut. Class means came near a simplex, the furthest pair of them a little more than 0.1 from it. And the best of
+seven rates at width 16 is read from one training each, so that its regret at width 128 is mostly noise.
 """
 
 from collections.abc import Mapping
