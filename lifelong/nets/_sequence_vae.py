@@ -99,8 +99,8 @@ class SequenceVAE(eqx.Module):
 
         def write(carry: tuple, _: None) -> tuple[tuple, Array]:
             state, word = carry
-            given = jnp.concatenate([self.words[word], told], -1) @ self.decoder.inputs + self.decoder.bias
-            state, _ = _step(state, given, self.decoder.recurrent)
+            x = jnp.concatenate([self.words[word], told], -1)
+            state = _step(state, x @ self.decoder.inputs + self.decoder.bias, self.decoder.recurrent)[0]
             word = jnp.argmax(jax.vmap(self.output)(state[0]), -1).astype(jnp.int32)
             return (state, word), word[0]
 

@@ -71,17 +71,17 @@ class Designer(Teacher):
 
         Raises `Mismatch` where nobody reports on each task, and `BadInput` where the plan was not asked before.
         """
-        each, making = f"each_{self.measure}", plan.making
-        if each not in outcome:
+        name, making = f"each_{self.measure}", plan.making
+        if name not in outcome:
             raise Mismatch(
-                f"a designer is paid with '{each}', and learning reports {', '.join(outcome) or 'nothing'}; teach a Pair of "
-                f"students, or name another measure='…'"
+                f"a designer listens to '{name}', and learning reports {', '.join(outcome) or 'nothing'}; teach a `Pair`, or "
+                "build the designer with measure='…'"
             )
         if making is None:
             raise BadInput(
                 "a designer is told of the tasks it was asked for last, and it was asked for none since: ask first"
             )
-        regret = jnp.asarray(outcome[each], jnp.float32)
+        regret = jnp.asarray(outcome[name], jnp.float32)
         steps = making.steps._replace(reward=making.steps.reward.at[-1].set(regret))
         making = making._replace(steps=steps, learn=jnp.isfinite(regret).all())
         return Design(self.agent.learn(plan.agent, making, key=key)[0])

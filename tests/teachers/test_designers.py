@@ -144,7 +144,7 @@ def test_what_cannot_be_taught_is_refused(lived):
     with pytest.raises(BadInput, match=r"episodes of 5 steps: build its agent with steps=5"):
         Designer(world, agent(ActorCritic, 4, SIDE**2, 4))
     teacher, lesson, plan, *_ = lived
-    with pytest.raises(Mismatch, match="paid with 'each_regret', and learning reports return"):
+    with pytest.raises(Mismatch, match="listens to 'each_regret', and learning reports return"):
         teacher.tell(plan, lesson, {"return": 1.0}, key=KEY)
     with pytest.raises(BadInput, match="ask first"):
         teacher.tell(plan._replace(making=None), lesson, {"each_regret": jnp.ones(BODIES)}, key=KEY)
