@@ -44,12 +44,16 @@ def live_on_ray(blocks: Sequence[Block]) -> dict[str, str]:
 
 
 def _started(ray: Any, blocks: Sequence[Block]) -> dict[Any, Block]:
-    """Start every block once its arm is tuned; return what is on its way."""
+    """Start every block once its arm is tuned, in their order; return what is on its way."""
     gpus = 1 if ray.cluster_resources().get("GPU") else 0
     start = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_live).remote
-    tunings = {(block.slug, block.arm): block.tuning() for block in blocks if not block.tuned}
-    tuned = {arm: start(block) for arm, block in tunings.items()}
-    return {start(block, tuned.get((block.slug, block.arm))): block for block in blocks}
+    on_its_way, tuned = {}, {}
+    for block in blocks:
+        arm = (block.slug, block.arm)
+        if not block.tuned and arm not in tuned:
+            tuned[arm] = start(block.tuning())
+        on_its_way[start(block, tuned.get(arm))] = block
+    return on_its_way
 
 
 def _live(block: Block, tuned: None = None) -> None:
