@@ -5,6 +5,7 @@ process, and what is missing afterwards is lived by whoever gives the same comma
 """
 
 import logging
+import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -36,11 +37,16 @@ def live_on_ray(blocks: Sequence[Block]) -> dict[str, str]:
     with warnings.catch_warnings():
         # Ray starts its servers as programs of their own: what JAX warns of, threads that a fork leaves behind, ends there.
         warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, runtime_env=_as_here())
     try:
         return _gathered(ray, _started(ray, blocks))
     finally:
         ray.shutdown()
+
+
+def _as_here() -> dict[str, Any]:
+    """Return the environment of processes in which NumPy rounds as here: Ray gives it one thread unless told."""
+    return {"env_vars": {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count() or 1))}}
 
 
 def _started(ray: Any, blocks: Sequence[Block]) -> dict[Any, Block]:
