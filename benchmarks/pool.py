@@ -1,4 +1,4 @@
-"""What spare threads in XLA's pool cost: one life, timed in a process for each size of the pool.
+"""What spare threads in XLA's pool would cost: one life, timed in a process for each size of the pool.
 
     python benchmarks/pool.py [THREADS …]
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-SIZES = ("2", "8")
+SIZES = ("2", "3", "8")
 LIVES = 10
 
 

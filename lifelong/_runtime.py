@@ -5,9 +5,8 @@ on machines of few cores: compiled, started, and all threads idle for ever. Turn
 measurable. The flag is read once, when the CPU backend starts; giving it to a single compilation does not help. This
 module imports no JAX.
 
-A second cause has the same face. LAPACK's decompositions wait, within a thread of the runtime's pool, for other threads of that
-pool, which has as many as the machine has cores: programs abreast that decompose on a machine of two cores wait for each other
-for ever. So the pool is given some threads more, through the variable NPROC from which it takes its size.
+What waits there are batches of decompositions, such as those of orthogonal initial weights: the flag keeps most of them
+apart, and `_decompositions` cures it for what is compiled after `lifelong.life` is imported.
 """
 
 import os
@@ -16,10 +15,6 @@ import warnings
 from importlib.util import find_spec
 
 FLAG = "xla_cpu_enable_concurrency_optimized_scheduler"
-POOL = 8
-"""Threads that the runtime's pool has at the least. With 8 instead of 2 on two cores a life took 14 % more CPU time
-(benchmarks/pool.py); with 2, a study whose exam solves systems in two programs abreast stood still within a minute."""
-
 FAULTY = "0.10."
 """The jaxlib whose fault and flag are known. XLA ends the process at a flag it does not know, so no other is given it."""
 
@@ -45,7 +40,6 @@ def guard() -> str:
         _warn(f"XLA_FLAGS names the file '{given}'", f"put --{FLAG}=false into it")
         return f"not set: XLA_FLAGS names the file '{given}'"
     os.environ["XLA_FLAGS"] = f"{given} --{FLAG}=false".strip()
-    os.environ.setdefault("NPROC", str(max(POOL, os.cpu_count() or 1)))
     return "set by lifelong"
 
 

@@ -167,9 +167,3 @@ def test_a_misspelt_name_is_told_with_the_nearest():
     with pytest.raises(ImportError, match="GradientLerner"):
         from lifelong import GradientLerner  # noqa: F401
     assert not hasattr(lifelong, "__wrapped__")
-
-
-def test_the_pool_has_threads_to_spare_unless_the_user_has_sized_it():
-    size = "import os; print(os.environ['NPROC'])"
-    assert int(run(f"import lifelong; {size}", NPROC="3")) == 3
-    assert int(run(f"import os; os.environ.pop('NPROC', 0); import lifelong; {size}")) >= 8

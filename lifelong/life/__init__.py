@@ -1,5 +1,7 @@
 """A life: the loop that lets learner, world, teacher and exam live together, compiled."""
 
+from lifelong import _decompositions as _decompositions
+
 from ._afterwards import sit_afterwards as sit_afterwards
 from ._checkpoint import check_writable as check_writable
 from ._checkpoint import fingerprint as fingerprint

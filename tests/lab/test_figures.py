@@ -103,8 +103,9 @@ def test_every_arm_has_a_curve_and_a_matrix_or_a_reason(done):
     assert "no ends of tasks" in matrices[3].reason
     assert [panel.title for panel in curves if panel.strong] == ["replay"]
     other = replace(done, study=replace(done.study, curve="return"))
-    assert "no exam result 'return'" in matrix_figures(other)[0].reason
-    assert curve_figures(other) == []
+    assert curve_figures(other) == matrix_figures(other) == []
+    part = replace(done, lives={**done.lives, "finetune": done.lives["finetune"].drop_vars("accuracy")})
+    assert "no exam result 'accuracy'" in matrix_figures(part)[0].reason
 
 
 def test_the_matrix_shows_means_over_seeds_that_lived(done):
