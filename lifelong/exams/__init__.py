@@ -54,6 +54,7 @@ from ._mattis import reconstruction_losses as reconstruction_losses
 from ._mean_field import BinaryPerceptronTheory as BinaryPerceptronTheory
 from ._nested_logits import nested_learning_times as nested_learning_times
 from ._nested_logits import nested_loss as nested_loss
+from ._niches import NicheScores as NicheScores
 from ._plasticity import Plasticity as Plasticity
 from ._plasticity import effective_rank as effective_rank
 from ._plasticity import srank as srank

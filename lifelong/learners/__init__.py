@@ -14,6 +14,9 @@ from ._entropy import EntropyLearner as EntropyLearner
 from ._entropy import EntropyState as EntropyState
 from ._entropy import entropy_slope as entropy_slope
 from ._entropy import knowledge_flow as knowledge_flow
+from ._evolution import EvolutionStrategy as EvolutionStrategy
+from ._evolution import Search as Search
+from ._evolution import centred_ranks as centred_ranks
 from ._factors import FactorLearner as FactorLearner
 from ._factors import PretrainedRegressor as PretrainedRegressor
 from ._factors import PretrainedState as PretrainedState
@@ -42,10 +45,15 @@ from ._maml import MultiTask as MultiTask
 from ._maml import Reptile as Reptile
 from ._metaplastic import attenuated as attenuated
 from ._metaplastic import metaplastic as metaplastic
+from ._niches import DirectPath as DirectPath
+from ._niches import NicheLearner as NicheLearner
+from ._niches import Niches as Niches
 from ._optimizers import clipped_adam as clipped_adam
 from ._optimizers import falling as falling
 from ._optimizers import warmed_adamw as warmed_adamw
 from ._pair import Pair as Pair
+from ._poet import POET as POET
+from ._poet import novelty as novelty
 from ._policy_learner import Judged as Judged
 from ._policy_learner import PolicyLearner as PolicyLearner
 from ._policy_learner import PolicyState as PolicyState

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ._in_context import labelled as labelled
     from ._kvbio import KvBio as KvBio
     from ._latent_factors import LatentFactors as LatentFactors
+    from ._leap import Leap as Leap
     from ._lexicon import Lexicon as Lexicon
     from ._lexicon import padded as padded
     from ._making import LatentMazes as LatentMazes
@@ -152,6 +153,7 @@ _HOMES = {
     "_environment": ("Box", "Discrete", "Environment", "Outcome", "Several", "Situation", "Vectors"),
     "_episodes": ("Episode", "Episodes"),
     "_few_shot": ("FewShot", "FewShotClasses", "Points"),
+    "_leap": ("Leap",),
     "_making": ("LatentMazes", "Making", "PlacingMazes"),
     "_maze": ("Maze",),
     "_maze_levels": (
