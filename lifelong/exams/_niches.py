@@ -16,8 +16,8 @@ from ._exam import Exam
 class NicheScores(Exam):
     """Let every agent live fresh episodes of its own environment, twice, so that what one score chooses the other may judge.
 
-    score[i, j] = mean return of `episodes` episodes of pair i, for j = 0, 1 (undefined of empty slots, see `alive`); `tasks` are
-    the environments' parameters; `hops`, `transfers`, `admitted` and `spent`, the episodes lived, are the state's.
+    score[i, j] = mean return of `episodes` episodes of pair i, for j = 0, 1; it means nothing where a slot is not `alive`. `tasks`
+    are the environments' parameters; `hops`, `transfers`, `admitted` and `spent`, the episodes lived, are the state's.
 
     Args:
         episodes: of each score.

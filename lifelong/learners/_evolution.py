@@ -72,9 +72,7 @@ class EvolutionStrategy(eqx.Module):
         away = search.sigma * noise
         return jnp.stack([search.point + away, search.point - away])
 
-    def step(
-        self, search: Search, noise: Float[Array, "pairs numbers"], values: Float[Array, "2 pairs"]
-    ) -> Search:
+    def step(self, search: Search, noise: Float[Array, "pairs numbers"], values: Float[Array, "2 pairs"]) -> Search:
         """Return the search after a step, given what the candidates are worth."""
         along, against = centred_ranks(values.reshape(-1)).reshape(2, -1)
         slope = (along - against) @ noise / (self.pairs * search.sigma) - self.l2 * search.point

@@ -172,9 +172,7 @@ class DirectPath(NicheLearner):
         return state._replace(tasks=state.tasks + ready[:, None] * step, episodes=lived)
 
 
-def episode(
-    act: Callable[[Array], Array], world: Environment, task: PyTree, *, key: PRNGKeyArray
-) -> Float[Array, ""]:
+def episode(act: Callable[[Array], Array], world: Environment, task: PyTree, *, key: PRNGKeyArray) -> Float[Array, ""]:
     """Return Σ r of one episode of a task, if an agent does what `act` makes of each observation."""
     situation, seen = world.reset(task, key=key_for(key, "reset"))
 

@@ -94,7 +94,9 @@ class POET(NicheLearner):
         if not self.transfer:
             return state._replace(episodes=state.episodes + count * self.tests), scores
         others = state.alive & ~jnp.eye(self.slots, dtype=bool)
-        keys = jax.random.split(key, self.slots)  # those of the scores: an environment's agent and its rivals live the same
+        keys = jax.random.split(
+            key, self.slots
+        )  # those of the scores: an environment's agent and its rivals live the same
         heir = jax.vmap(lambda task, among, key: self.heir(state, world, task, among, key=key))(
             state.tasks, others, keys
         )

@@ -12,15 +12,15 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from ._environment import Box, Vectors, checked_limit
 
 CELL, CELLS, SITE, SITES = 0.5, 128, 16, 7
-"""The length of a cell of ground in metres, the cells of a track, those of a site, and the sites, which fill the track's end."""
+"""The length of a cell of ground in metres, the cells of a track and of a site, and the sites, which fill the track's end."""
 
 LENGTH = CELL * CELLS
 """Where a track ends, in metres."""
 
 SECONDS, GRAVITY, PUSH, DRAG, JUMP = 0.1, 10.0, 6.0, 0.6, 6.0
-"""The seconds of a step, what pulls (m/s²), the strongest push (m/s²), what is lost of the speed (1/s), the highest jump (m/s)."""
+"""The seconds of a step, what pulls and the strongest push (m/s²), how speed is lost (1/s), and the highest jump (m/s)."""
 
-CLEAR, SLOW = 0.25, 2.0
+CLEAR, SLOW = 0.1, 2.0
 """How high an edge the runner steps over, in metres, and how fast it may run against a higher one, in m/s."""
 
 PIT, FALLEN, BLOCK = -3.0, -1.0, 2
@@ -47,7 +47,7 @@ class Leap(Vectors):
     A miniature of the obstacle courses of POET (Wang et al. 2019, section 4.1): a task says how rough the ground is, how wide
     pits are and how high blocks (each half of that to all of it), and how many of the track's seven sites have one or the
     other, by chance. The runner is a point. It is pushed while it stands, jumps where it stands, and steps over edges of up
-    to 0.25 m; a higher one stops it, and ends the episode if it runs faster than 2 m/s, as a fall into a pit does, at a cost
+    to 0.1 m; a higher one stops it, and ends the episode if it runs faster than 2 m/s, as a fall into a pit does, at a cost
     of 1. The reward of a step is 300/64 for every metre forward: a track is worth 300.
 
     Actions are the push, −1 … 1, and the jump, none below 0. What is seen: the ground at six places up to 6 m ahead, relative
@@ -110,7 +110,7 @@ class Leap(Vectors):
         x = jnp.clip(body.x + SECONDS * forward, 0.0, LENGTH)
         y = body.y + SECONDS * upward
         floor = _height(body.ground, x)
-        stopped = floor > jnp.maximum(y, body.y * body.stands) + CLEAR
+        stopped = floor > jnp.maximum(y, body.y) + CLEAR
         crashed = stopped & (jnp.abs(forward) > SLOW)
         x = jnp.where(stopped, body.x, x)
         forward = jnp.where(stopped, 0.0, forward)
