@@ -16,8 +16,8 @@ from ._exam import Exam
 class NicheScores(Exam):
     """Let every agent live fresh episodes of its own environment, twice, so that what one score chooses the other may judge.
 
-    score[i, j] = mean return of `episodes` episodes of pair i, for j = 0, 1; it means nothing where a slot is not `alive`. `tasks`
-    are the environments' parameters; `hops`, `transfers`, `admitted` and `spent`, the episodes lived, are the state's.
+    score[i, j] = mean return of `episodes` episodes of pair i, for j = 0, 1; it means nothing where a slot is not `alive`.
+    `tasks` are the environments' parameters; `hops`, `transfers`, `admitted` and `spent`, the episodes lived, are the state's.
 
     Args:
         episodes: of each score.
@@ -42,5 +42,4 @@ class NicheScores(Exam):
     @property
     def dims(self) -> dict[str, tuple[str, ...]]:
         """One row for each slot."""
-        slots = dict.fromkeys(("hops", "alive"), ("slot",))
-        return slots | {"score": ("slot", "half"), "tasks": ("slot", "parameter")}
+        return {"hops": ("slot",), "alive": ("slot",), "score": ("slot", "half"), "tasks": ("slot", "parameter")}

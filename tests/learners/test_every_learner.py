@@ -12,9 +12,12 @@ from lifelong.learners import (
     ANIL,
     DQN,
     MAML,
+    POET,
     PPO,
     CubeLearner,
+    DirectPath,
     EntropyLearner,
+    EvolutionStrategy,
     FactorLearner,
     GenerativeClassifier,
     GradientLearner,
@@ -22,6 +25,7 @@ from lifelong.learners import (
     KeepingBest,
     MetaSGD,
     MultiTask,
+    NicheLearner,
     PolicyLearner,
     PretrainedRegressor,
     ProtoNet,
@@ -41,6 +45,7 @@ from lifelong.worlds import (
     Cubes,
     FewShotClasses,
     LatentFactors,
+    Leap,
     Lesson,
     NeuralPopulation,
     NeuralViews,
@@ -60,6 +65,7 @@ NEURONS = NeuralPopulation(neurons=8, angles=4, trials=8, test_trials=4, bins=3)
 SIAMESE = Recipe(
     ViewNetwork, encoder=Recipe(NormedMLP, inputs=8, outputs=4, width=(5,)), features=4, projection=3, width=4
 )
+RUNNER, FLAT = Recipe(MLP, inputs=10, outputs=2, width=4, depth=1), jnp.zeros((2, 4))
 TABLE = {"write": write, "samples": 4}
 
 
@@ -122,6 +128,9 @@ OTHERS = {
     ),
     "dqn": (lambda: DQN(Recipe(MLP, inputs=4, outputs=2, width=4), capacity=40, bodies=2, steps=4), CartPole),
     "cubes": (CubeLearner, Cubes),
+    "niches": (lambda: NicheLearner(RUNNER, FLAT, EvolutionStrategy(2)), Leap),
+    "niches on a path": (lambda: DirectPath(RUNNER, FLAT, EvolutionStrategy(2), targets=FLAT + 0.5), Leap),
+    "poet": (lambda: POET(RUNNER, FLAT, EvolutionStrategy(2), slots=3, archive=4), Leap),
     "policy": (lambda: PolicyLearner(Recipe(Table), prompts=4, **TABLE), Circle),
     "policy, its best kept": (lambda: KeepingBest(PolicyLearner(Recipe(Table), prompts=4, **TABLE), 3, 2), Circle),
     "policy, half known": (

@@ -1,5 +1,7 @@
 """Niches and POET against loops by hand: who replaces whom, what is bred, what is counted, and what stands still."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -27,7 +29,8 @@ ANYTHING = {"good": -1e9, "low": -1e9, "high": 1e9}
 
 
 def poet(**options):
-    return POET(MODEL, ROADS, STRATEGY, **{"slots": 4, "archive": 8, "children": 3, "tests": 2} | options)
+    small: dict[str, Any] = {"slots": 4, "archive": 8, "children": 3, "tests": 2}
+    return POET(MODEL, ROADS, STRATEGY, **small | options)
 
 
 @eqx.filter_jit

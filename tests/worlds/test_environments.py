@@ -13,6 +13,7 @@ from lifelong.worlds import (
     Corridor,
     Discrete,
     LatentMazes,
+    Leap,
     Lesson,
     Maze,
     Mixture,
@@ -34,6 +35,7 @@ WORLDS = {
     "maze without a compass": Maze(Maze.random(2, 4, 3, key=jax.random.key(1)), limit=LIMIT, compass=False),
     "corridor": Corridor([[0.0], [3.0]], limit=LIMIT),
     "walker": Walker("normal", [[0.5, 1.0], [0.0, 6.0]], limit=LIMIT),
+    "leap": Leap([[0.5, 2.0, 0.5, 1.0], [0.0, 0.0, 0.0, 0.0]], limit=LIMIT),
     "hasty maze": Maze(drawn_mazes("S.. .#. ..G"), limit=LIMIT, view=1, haste=0.9),
     "placing mazes": PlacingMazes(3, 2, noise=2),
     "latent mazes": LatentMazes(lambda z: jnp.argsort(z), 4, 3, noise=2),
@@ -88,7 +90,7 @@ def test_every_world_keeps_the_contract(name):
     np.testing.assert_array_equal(np.asarray(now)[~ended], np.asarray(outcome.observation)[~ended])
 
 
-@pytest.mark.parametrize("name", ["maze", "corridor", "placing mazes", "tech tree"])
+@pytest.mark.parametrize("name", ["maze", "corridor", "leap", "placing mazes", "tech tree"])
 def test_bodies_side_by_side_do_what_each_does_alone(name):
     """Worlds that no oracle knows; the others are vmapped where they are compared with one."""
     world, actions = WORLDS[name], jnp.arange(BODIES) % WORLDS[name].outputs
