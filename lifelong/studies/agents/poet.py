@@ -18,7 +18,8 @@ norm of its parameters as shares of their ranges, divided by that of the hardest
 
 What is not the paper's: the world; that a round tries only the most novel child that passes; that agents and their rivals are
 tested in the same episodes; that distances of novelty are in shares of ranges. Its minimal criterion ends above 290 of 300,
-where theirs ends near what a perfect run is worth.
+where theirs ends near what a perfect run is worth. Pilots on other seeds changed one thing: the runner first stepped over edges
+of 0.25 m, and what could be bred from flat ground was no obstacle; it steps over 0.1 m now.
 """
 
 from collections.abc import Sequence
@@ -203,22 +204,16 @@ study = Study(
         ),
     ),
     secondary=(
-        Claim(
-            "poet",
-            "es",
-            "solved",
-            0.4,
-            sentence="From scratch, fewer than three in five of POET's are solved.",
-        ),
+        Claim("poet", "es", "solved", 0.4, sentence="From scratch, fewer than three in five of POET's are solved."),
         Claim("poet", "curriculum", "solved", 0.4, sentence="A direct path solves fewer than three in five of them."),
         Claim("curriculum", "es", "solved", sentence="A direct path solves more of them than beginning from scratch."),
     ),
     settings={
-        "seeds": 16,
+        "seeds": 8,
         "episodes": 200_000,
         "round": 20,
-        "rounds": 25,
-        "rounds_alone": 35,
+        "rounds": 26,
+        "rounds_alone": 30,
         "slots": 8,
         "archive": 64,
         "children": 8,
@@ -239,12 +234,12 @@ study = Study(
     },
     budgets={
         "smoke": {"seeds": 2, "episodes": 3000, "rounds": 3, "rounds_alone": 3, "round": 5, "pairs": 8, "slots": 4},
-        "quick": {"seeds": 8, "episodes": 60_000, "rounds": 12, "rounds_alone": 15},
+        "quick": {"episodes": 60_000, "rounds": 12, "rounds_alone": 15},
         "full": {},
     },
     simplified="A point that runs over 64 m of ground made of four numbers, for a biped of Box2D on one made of five; a net of "
-    "10-16-2 for 24-40-40-4; 32 pairs of candidates for 256; 8 slots for 25; 200,000 episodes for each arm, against 25.2 "
-    "days of 256 cores. Rounds are 20 steps, and each both transfers and breeds, where theirs transfer every 25 steps and "
-    "breed every 200. The five targets of the controls share the episodes of one run of POET.",
+    "10-16-2 for 24-40-40-4; 32 pairs of candidates for 256; 8 slots for 25; 200,000 episodes for each arm. "
+    "Rounds are 20 steps, and each both transfers and breeds, where theirs transfer every 25 steps and breed every 200. The "
+    "five targets of the controls share the episodes of one run of POET. Eight seeds, as in the specification, for two cores.",
     curve="score",
 )
