@@ -57,12 +57,13 @@ def test_every_agent_climbs_in_its_own_environment_as_it_would_alone():
     state = born(learner)
     tried = eqx.filter_jit(learner.meet)(state, WORLD, LESSON, key=KEY)
     keys = jax.random.split(KEY, 3)
-    after, info = learner.learn(state, tried, key=KEY)
+    after, info = eqx.filter_jit(learner.learn)(state, tried, key=KEY)
+    explored, step = eqx.filter_jit(learner.explored), eqx.filter_jit(STRATEGY.step)
     for i in range(3):
         search = jax.tree.map(lambda leaf, i=i: leaf[i], state.search)
-        noise, values = eqx.filter_jit(learner.explored)(WORLD, search, ROADS[i], key=keys[i])
+        noise, values = explored(WORLD, search, ROADS[i], key=keys[i])
         np.testing.assert_allclose(tried.values[i], values, rtol=1e-4)
-        np.testing.assert_allclose(after.search.point[i], STRATEGY.step(search, noise, values).point, atol=1e-4)
+        np.testing.assert_allclose(after.search.point[i], step(search, noise, values).point, atol=1e-4)
     assert info["episodes"] == after.episodes == 3 * 4
 
 
@@ -88,13 +89,11 @@ def test_a_transfer_takes_the_best_of_all_others_and_what_they_become():
     after, scores = eqx.filter_jit(learner.transferred)(state, WORLD, key=KEY)
     own = eqx.filter_jit(learner.scores)(state, WORLD, key=KEY)
     keys, replaced = jax.random.split(KEY, 4), 0
-    heir = eqx.filter_jit(learner.heir)
+    heir, score = eqx.filter_jit(learner.heir), eqx.filter_jit(learner.score)
     for i in range(3):
         others = state.alive & (jnp.arange(4) != i)
         best = heir(state, WORLD, state.tasks[i], others, key=keys[i])
-        direct = [
-            float(learner.score(WORLD, state.search.point[j], state.tasks[i], key=keys[i])) for j in range(3) if j != i
-        ]
+        direct = [float(score(WORLD, state.search.point[j], state.tasks[i], key=keys[i])) for j in range(3) if j != i]
         assert best.source != i and best.score >= max(direct) - 1e-3
         better = float(best.score) > float(own[i])
         expected = best.point if better else state.search.point[i]

@@ -93,7 +93,8 @@ def test_every_world_keeps_the_contract(name):
 @pytest.mark.parametrize("name", ["maze", "corridor", "leap", "placing mazes", "tech tree"])
 def test_bodies_side_by_side_do_what_each_does_alone(name):
     """Worlds that no oracle knows; the others are vmapped where they are compared with one."""
-    world, actions = WORLDS[name], jnp.arange(BODIES) % WORLDS[name].outputs
+    world = WORLDS[name]
+    actions = any_actions(world, jax.random.uniform(KEYS[0], (BODIES, world.outputs)))
     situation = jax.jit(jax.vmap(lambda key: world.reset(world.level(0), key=key)[0]))(KEYS)
     step = jax.jit(lambda situation, action: world.step(situation, action, key=KEYS[0]))
     together = jax.jit(jax.vmap(lambda situation, action: world.step(situation, action, key=KEYS[0])))
