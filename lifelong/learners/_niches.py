@@ -59,8 +59,8 @@ class NicheLearner(Learner):
         strategy: how an agent climbs.
         budget: episodes after which all stand still.
         tests: episodes by which a score is measured (Wang et al. 2019, as published in their code).
-        good: the score from which an agent has mastered its environment (the same).
-        stride: how far a parameter of an environment moves at most, as a share of its range.
+        good: the score from which an agent has mastered its environment (the same), for those whose environments change.
+        stride: how far a parameter of an environment moves at most, as a share of its range, for the same.
 
     Raises BadInput for tasks of another shape and fewer than one test.
     """
