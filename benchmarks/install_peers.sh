@@ -93,8 +93,8 @@ MPLBACKEND=agg "$home/bin/python" -W ignore -c 'import teachDRL.toy_env.toy_env;
 
 enter sb3
 
-say "torch 2.13.0 and stable-baselines3 2.9.2"
-"${pip[@]}" torch==2.13.0 stable-baselines3==2.9.2
+say "torch 2.13.0, stable-baselines3 2.9.2 and Gymnasium's Box2D"
+"${pip[@]}" torch==2.13.0 stable-baselines3==2.9.2 "gymnasium[box2d]"
 
 say "checking that it imports"
 "$home/bin/python" -c 'import stable_baselines3 as sb3, torch; print("    stable-baselines3", sb3.__version__, "torch", torch.__version__)'

@@ -21,7 +21,10 @@ from lifelong.life import Life, live, silent
 from lifelong.nets import ActorCritic
 from lifelong.recipe import Recipe
 from lifelong.teachers import OneByOne
-from lifelong.worlds import CartPole
+from lifelong.worlds import Box, CartPole, Environment, Walker
+
+WORLDS = {"CartPole-v1": CartPole, "BipedalWalker-v3": lambda: Walker(limit=1600)}
+"""What stands beside each of Gymnasium's worlds: the same equations for CartPole, a walker of other physics for Box2D's."""
 
 WARM_SECONDS, WARM_LIVES = 10.0, 2
 
@@ -47,8 +50,9 @@ def main(settings: str, seeds: str) -> None:
 
 
 def trained(life: dict, seeds: int) -> Life:
+    world = WORLDS[life["world"]]()
     agent = PPO(
-        Recipe(ActorCritic, inputs=4, outputs=2, width=life["width"]),
+        network(world, life["width"]),
         ClippedSurrogate(entropy_weight=0.0, clip_value=False),
         Recipe(clipped_adam, learning_rate=life["rate"]),
         bodies=life["bodies"],
@@ -57,7 +61,13 @@ def trained(life: dict, seeds: int) -> Life:
         parts=life["bodies"] * life["steps"] // life["batch"],
     )
     rounds = life["rounds"]
-    return live(agent, CartPole(), OneByOne(1, rounds), Returns(episodes=1), steps=rounds, seeds=seeds, progress=silent)
+    return live(agent, world, OneByOne(1, rounds), Returns(episodes=1), steps=rounds, seeds=seeds, progress=silent)
+
+
+def network(world: Environment, width: int) -> Recipe:
+    """Return the recipe of an actor and a critic that fit a world."""
+    (inputs,), continuous = world.observations.shape, isinstance(world.actions, Box)
+    return Recipe(ActorCritic, inputs=inputs, outputs=world.outputs, width=width, continuous=continuous)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def main(settings: str, seed: str, threads: str) -> None:
     life = json.loads(settings)
     agent = PPO(
         "MlpPolicy",
-        make_vec_env("CartPole-v1", n_envs=life["bodies"], seed=int(seed)),
+        make_vec_env(life["world"], n_envs=life["bodies"], seed=int(seed)),
         n_steps=life["steps"],
         batch_size=life["batch"],
         n_epochs=life["epochs"],

@@ -141,6 +141,12 @@ def test_importing_the_package_and_its_errors_loads_nothing_but_the_standard_lib
     assert loaded - sys.stdlib_module_names == {"lifelong"}
 
 
+def test_importing_every_package_starts_no_backend():
+    """Else JAX could not be told any more of several hosts (`jax.distributed.initialize`), or of flags."""
+    code = "import lifelong.studies, lifelong.lab, lifelong.connect; from jax._src import xla_bridge; "
+    assert run(f"{code} print(xla_bridge.backends_are_initialized())") == "False"
+
+
 def test_every_public_name_is_there_and_the_same_for_type_checkers():
     tree = ast.parse(Path(lifelong.__file__).read_text())
     typed = next(node for node in tree.body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))

@@ -23,3 +23,14 @@ def keep_compiled() -> None:
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compile_cache()))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+BLOCKS = 16
+"""Blocks that are lived before their programs are dropped, or their process: after 70 one held 5 GB, and another crashed."""
+
+
+def drop_compiled() -> None:
+    """Drop what this process has compiled: some thousands of programs use up its memory maps, and XLA crashes."""
+    import jax
+
+    jax.clear_caches()

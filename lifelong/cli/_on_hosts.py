@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from lifelong.errors import BadInput
 
+from ._cache import BLOCKS, drop_compiled
 from ._output import say
 from ._plan import Block, Plan, blocks_of
 
@@ -43,6 +44,8 @@ def live_share(plans: Sequence[Plan], blocks: Sequence[Block]) -> bool:
     for number, block in enumerate(blocks[place::count], 1):
         block.live()
         say(f"process {place}: {block} is done ({number} of {len(blocks[place::count])})")
+        if number % BLOCKS == 0:
+            drop_compiled()
     while blocks_of(plans, None):
         time.sleep(0.5)
     return place == 0

@@ -6,13 +6,15 @@ process, and what is missing afterwards is lived by whoever gives the same comma
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 from lifelong.errors import LifelongError, MissingExtra
 
-from ._cache import keep_compiled
+from ._cache import BLOCKS, keep_compiled
 from ._output import say
 from ._plan import Block
 
@@ -39,7 +41,8 @@ def live_on_ray(blocks: Sequence[Block]) -> dict[str, str]:
         warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, runtime_env=_as_here())
     try:
-        return _gathered(ray, _started(ray, blocks))
+        with redirect_stdout(sys.stderr):  # where results go, Ray would tell of processes that died
+            return _gathered(ray, _started(ray, blocks))
     finally:
         ray.shutdown()
 
@@ -52,7 +55,7 @@ def _as_here() -> dict[str, Any]:
 def _started(ray: Any, blocks: Sequence[Block]) -> dict[Any, Block]:
     """Start every block once its arm is tuned, in their order; return what is on its way."""
     gpus = 1 if ray.cluster_resources().get("GPU") else 0
-    start = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_live).remote
+    start = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES, max_calls=BLOCKS)(_live).remote
     on_its_way, tuned = {}, {}
     for block in blocks:
         arm = (block.slug, block.arm)

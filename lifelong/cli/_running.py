@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from lifelong.errors import BadInput, LifelongError, UnknownName
 from lifelong.lab._catalogue import select
 
-from ._cache import keep_compiled
+from ._cache import drop_compiled, keep_compiled
 from ._on_hosts import live_share, several_hosts
 from ._on_ray import live_on_ray
 from ._options import SEVERAL, Command, Out, command_line, option, whole_number
@@ -129,6 +129,8 @@ class Run(WithConfiguration):
                 if len(plans) == 1:
                     raise
                 faults[plan.study.slug] = str(error)
+            if len(plans) > 1:
+                drop_compiled()
         return runs, faults
 
     def _live(self, plan: Plan) -> "lab.Run":
