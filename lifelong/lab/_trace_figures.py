@@ -13,14 +13,20 @@ from lifelong.worlds import PracticeLog
 from ._figures import Panel
 from ._svg import LEVELS, Point, Row, Scale, drawing, line, path, strip_chart, tag, text
 from ._trace import Examined, Trace
+from ._trace_gaps import all_the_same
 
 CELL = 15
 """Pixels of a cell of the mastery map."""
+
+PLACE = 660
+"""Pixels across the page: a smaller map stays small."""
 
 
 def models_figure(trace: Trace) -> Panel:
     """Return the AUC of every model: each fold, the mean over folds and its interval, and chance."""
     rows = [_model_row(one, trace) for one in trace.examined.values()]
+    if not any(np.isfinite(row.mean) for row in rows):
+        return Panel("AUC", "", f"the AUC is undefined: {all_the_same(trace.log)}, so there is nothing to rank")
     label = "AUC on held-out students, every fold: " + "; ".join(f"{row.label} {row.value}" for row in rows)
     return Panel("AUC", strip_chart(rows, "AUC", label, {"chance": 0.5}))
 
@@ -96,7 +102,7 @@ def mastery_figure(
     body += [text(left + CELL * (k + 0.5) - 1, 13, str(n), "muted small", "middle") for k, n in enumerate(numbers)]
     mean = 100 * float(known[practised].mean()) if practised.any() else 0
     label = f"mastery of {columns} skills by {rows} students; {mean:.0f} per cent on average where practised"
-    return Panel("mastery", drawing(left + CELL * columns + 4, top + CELL * rows + 4, label, *body))
+    return Panel("mastery", drawing(max(PLACE, left + CELL * columns + 4), top + CELL * rows + 4, label, *body))
 
 
 def calibration_figure(trace: Trace) -> Panel:
