@@ -163,7 +163,7 @@ class Ticker:
 
 
 def _show(found: "Found", out: Path, seconds: float) -> None:
-    from lifelong.lab._trace_gaps import gaps
+    from lifelong.lab._trace_gaps import gaps, no_pairs
     from lifelong.lab._trace_report import model_rows
 
     print(found.log.account)
@@ -187,7 +187,8 @@ def _show(found: "Found", out: Path, seconds: float) -> None:
     whose = (
         "held-out students" if len(found.log.students) > 1 else "the rows it was fitted to, for there is one student"
     )
-    print(f"likeliest on {whose}: {found.best}; {len(found.edges)} pairs of skills stand out as prerequisites")
+    pairs = "" if no_pairs(found.log) else f"; {len(found.edges)} pairs of skills stand out as prerequisites"
+    print(f"likeliest on {whose}: {found.best}{pairs}")
     print(f"report: {out} ({seconds:.0f} s)")
 
 

@@ -13,7 +13,7 @@ from lifelong.worlds import PracticeLog
 from ._figures import Panel
 from ._svg import LEVELS, Point, Row, Scale, drawing, line, path, strip_chart, tag, text
 from ._trace import Examined, Trace
-from ._trace_gaps import all_the_same
+from ._trace_gaps import all_the_same, no_pairs
 
 CELL = 15
 """Pixels of a cell of the mastery map."""
@@ -132,11 +132,12 @@ def calibration_figure(trace: Trace) -> Panel:
     return Panel("calibration", drawing(width, height, f"calibration of {trace.best}: mean error {error:.3f}", *body))
 
 
-def graph_figure(edges: Sequence[Prerequisite], numbers: dict[str, int]) -> Panel:
+def graph_figure(edges: Sequence[Prerequisite], numbers: dict[str, int], log: PracticeLog) -> Panel:
     """Return the skills of the edges on a circle, with an arrow from each that seems to prepare for another."""
     names = sorted({name for edge in edges for name in (edge.before, edge.after)}, key=lambda name: numbers[name])
     if not names:
-        return Panel("prerequisites", "", "no pair of skills stands out from what the predictions explain")
+        nothing = no_pairs(log) or "no pair of skills stands out from what the predictions explain"
+        return Panel("prerequisites", "", nothing)
     side, reach = 360.0, 150.0
     place = {n: _on_circle(i, len(names), side / 2, reach) for i, n in enumerate(names)}
     body = [_arrow(place[edge.before], place[edge.after]) for edge in edges]

@@ -14,7 +14,8 @@ ALONE = "there is only one student, so nobody could be held out"
 
 def gaps(trace: Trace) -> list[str]:
     """Return a sentence for everything that a trace of this log leaves undefined or cannot tell."""
-    return [*_of_outcomes(trace), *_of_intervals(trace), *_of_controls(trace), *_of_retention(trace), *_of_edges(trace)]
+    found = [*_of_outcomes(trace), *_of_intervals(trace), *_of_controls(trace), *_of_retention(trace)]
+    return [*found, *filter(None, [no_pairs(trace.log)])]
 
 
 def _of_outcomes(trace: Trace) -> Iterator[str]:
@@ -64,12 +65,14 @@ def _of_retention(trace: Trace) -> Iterator[str]:
         yield "retention is undefined: all first attempts after a pause of a day had the same outcome"
 
 
-def _of_edges(trace: Trace) -> Iterator[str]:
-    students, skills = len(trace.log.students), len(trace.log.skills)
-    if skills < 2:
-        yield "nothing can be said of what prepares for what: there is only one skill"
-    elif students < FEWEST_STUDENTS:
-        yield (
+def no_pairs(log: PracticeLog) -> str:
+    """Return in words why no pair of skills could be looked at, or nothing where one could."""
+    students = len(log.students)
+    if len(log.skills) < 2:
+        return "nothing can be said of what prepares for what: there is only one skill"
+    if students < FEWEST_STUDENTS:
+        return (
             f"nothing can be said of what prepares for what: {FEWEST_STUDENTS} students must have tried a pair of skills, "
             f"and there {'is' if students == 1 else 'are'} {students}"
         )
+    return ""

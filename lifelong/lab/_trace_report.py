@@ -124,7 +124,7 @@ def _content(trace: Trace, command: str) -> dict[str, Any]:
         "map_skills": min(SKILLS, len(trace.curves)),
         "edges": [_edge(edge, numbers) for edge in trace.edges[:EDGES]],
         "edges_in_all": len(trace.edges),
-        "graph": _panel(figures.graph_figure(trace.edges[:EDGES], numbers)),
+        "graph": _panel(figures.graph_figure(trace.edges[:EDGES], numbers, log)),
         "calibration": _panel(figures.calibration_figure(trace)),
         "advice": _advice(trace, known, attempts),
         "students": len(log.students),
