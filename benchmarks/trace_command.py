@@ -2,10 +2,10 @@
 
     python benchmarks/trace_command.py [lkt] [simulated] [--students 25000] [--attempts 200] [--json]
 
-Every command is a fresh process: cold with nothing compiled before, then again with what the first has left. Seconds are those
-of the whole process on the clock and on all cores, memory is its peak. The simulated students answer by an item response model
-with 40 skills of 10 items, and get better with practice. Of more than 200,000 rows the command draws a sample of students, as
-it says in its first lines, which are kept. results/trace_command.json keeps the last run of each log.
+Every command is a fresh process, with nothing compiled before; LKT is traced again with what the first has left. Seconds are
+those of the whole process on the clock and on all cores, memory is its peak. The simulated students answer by an item response
+model with 40 skills of 10 items, and get better with practice. Of more than 200,000 rows the command draws a sample of students,
+as it says in its first lines, which are kept. results/trace_command.json keeps the last run of each log.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import numpy as np
 from continual import Report, describe_machine
 
 RESULTS = Path(__file__).resolve().parent / "results" / "trace_command.json"
+RUNS = {"lkt": ("cold", "warm"), "simulated": ("cold",)}
 SKILLS, ITEMS, AT_ONCE = 40, 10, 500
 
 
@@ -32,28 +33,28 @@ def main() -> int:
     parser.add_argument("--attempts", type=int, default=200, help="of each of them (200 unless given)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
     options = parser.parse_args()
-    found = {name: measure(name, options.students, options.attempts) for name in options.logs or ("lkt", "simulated")}
+    found = {name: measure(name, options.students, options.attempts) for name in options.logs or RUNS}
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     RESULTS.write_text(json.dumps(kept | found, indent=1) + "\n")
     if options.json:
         print(json.dumps(found, indent=1))
         return 0
-    for report in found.values():
+    for name, report in found.items():
         print(*report["says"], sep="\n")
-        for when in ("cold", "warm"):
+        for when in RUNS[name]:
             one = report[when]
             print(f"{when}: {one['seconds']:.1f} s, {one['cpu']:.1f} CPU-seconds, {one['peak_mb']:,.0f} MB")
     return 0
 
 
 def measure(name: str, students: int, attempts: int) -> Report:
-    """Trace a log twice, and return what that took and what was said of its rows."""
+    """Trace a log, and return what that took and what was said of its rows."""
     with tempfile.TemporaryDirectory() as folder:
         place, log = Path(folder), name
         if name == "simulated":
             log = str(place / "simulated.csv")
             write(Path(log), students, attempts)
-        runs = {when: traced(log, place) for when in ("cold", "warm")}
+        runs = {when: traced(log, place) for when in RUNS[name]}
         says = (place / "said").read_text().split("\n\n")[0].splitlines()
         size = os.path.getsize(log) / 1e6 if name == "simulated" else None
     machine, date = describe_machine(), datetime.now(UTC).isoformat(timespec="seconds")
