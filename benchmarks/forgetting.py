@@ -8,10 +8,10 @@ is forgotten. Asked are all such sittings from the second on, of lifetimes that 
 
 - digits: a perceptron, five pairs of digits, 12 steps each, one head for all (domain-incremental); 80 % right is a pass. 24
   lifetimes.
-- language: a small transformer that is shown demonstrations in a world of biographies, 30 steps each of facts, of questions about
-  them, and of questions about a prompt. An answer is right where every demonstrated word is the one that the model holds likeliest;
-  half of them right is a pass. 12 lifetimes. How many steps and which rate leave something to be forgotten was tried on two other
-  seeds, by the scores alone.
+- language: a small transformer that is shown demonstrations in a world of biographies, 30 steps each of facts, of questions
+  about them, and of questions about a prompt. An answer is right where every demonstrated word is the one that the model holds
+  likeliest; half of them right is a pass. 12 lifetimes. How many steps and which rate leave something to be forgotten was
+  tried on two other seeds, by the scores alone.
 
 Baseline: a logistic regression on the share of right answers in the last exam of that task, with a constant for every
 task. Tracers see less of exams, passed or not, but also when each lesson was and whether its batch was passed.

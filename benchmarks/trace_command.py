@@ -2,10 +2,10 @@
 
     python benchmarks/trace_command.py [lkt] [simulated] [--students 25000] [--attempts 200] [--json]
 
-Every command is a fresh process, with nothing compiled before; LKT is traced again with what the first has left. Seconds are
-those of the whole process on the clock and on all cores, memory is its peak. The simulated students answer by an item response
-model with 40 skills of 10 items, and get better with practice. Of more than 200,000 rows the command draws a sample of students,
-as it says in its first lines, which are kept. results/trace_command.json keeps the last run of each log.
+Every command is a fresh process, with nothing compiled before; LKT is traced again with what the first has left. Seconds
+are those of the whole process on the clock and on all cores, memory is its peak. The simulated students answer by an item
+response model with 40 skills of 10 items, and get better with practice. Of more than 200,000 rows the command draws a sample
+of students, as it says in its first lines, which are kept. results/trace_command.json keeps the last run of each log.
 """
 
 import argparse
