@@ -112,8 +112,9 @@ class Recited(Exam):
 
     def sit(self, state: Any, learner: Learner, world: World, *, key: jax.Array) -> dict[str, jax.Array]:
         """Return {'recited': [tasks]}."""
-        asked = jnp.concatenate([world.exam_set(task, self.questions) for task in range(world.tasks)])
-        wanted = world.demonstrate(asked, key=key)
+        here: Any = world
+        asked = jnp.concatenate([here.exam_set(task, self.questions) for task in range(world.tasks)])
+        wanted = here.demonstrate(asked, key=key)
         logits = state.model.read(jnp.concatenate([asked, wanted], 1)[:, :-1])
         likeliest = logits[:, asked.shape[1] - 1 :].argmax(-1)
         right = ((likeliest == wanted) | (wanted < 0)).all(1)
