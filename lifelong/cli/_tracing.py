@@ -163,6 +163,7 @@ class Ticker:
 
 
 def _show(found: "Found", out: Path, seconds: float) -> None:
+    from lifelong.lab._trace_gaps import gaps, no_pairs
     from lifelong.lab._trace_report import model_rows
 
     print(found.log.account)
@@ -178,13 +179,16 @@ def _show(found: "Found", out: Path, seconds: float) -> None:
     show("", table(columns, cells), "")
     for name, why in found.left_out.items():
         print(f"left out: {name}: {why}")
+    for gap in gaps(found):
+        print(gap)
     for one in found.examined.values():
         for doubt in one.doubts:
             print(f"{one.name}: {doubt}")
     whose = (
         "held-out students" if len(found.log.students) > 1 else "the rows it was fitted to, for there is one student"
     )
-    print(f"likeliest on {whose}: {found.best}; {len(found.edges)} pairs of skills stand out as prerequisites")
+    pairs = "" if no_pairs(found.log) else f"; {len(found.edges)} pairs of skills stand out as prerequisites"
+    print(f"likeliest on {whose}: {found.best}{pairs}")
     print(f"report: {out} ({seconds:.0f} s)")
 
 
@@ -214,6 +218,7 @@ def _joined(value: str, span: str) -> str:
 
 
 def _plain(found: "Found", out: Path) -> dict[str, Any]:
+    from lifelong.lab._trace_gaps import gaps
     from lifelong.lab._trace_report import measures
 
     account = found.log.account
@@ -224,6 +229,7 @@ def _plain(found: "Found", out: Path) -> dict[str, Any]:
         "folds": found.folds,
         "models": {name: measures(one) for name, one in found.examined.items()},
         "left_out": found.left_out,
+        "gaps": gaps(found),
         "best": found.best,
         "prerequisites": [asdict(edge) for edge in found.edges],
         "advice": {student: [asdict(one) for one in advice] for student, advice in found.advice.items()},

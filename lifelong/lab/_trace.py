@@ -84,8 +84,10 @@ def trace(
     for name in models:
         if name not in MODELS:
             raise UnknownName("model of practice", name, MODELS)
+    dearest_first = sorted(set(models), key=list(MODELS).index, reverse=True)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = list(pool.map(lambda name: _examine(name, log, folds, seed, news), dict.fromkeys(models)))
+        jobs = {name: pool.submit(_examine, name, log, folds, seed, news) for name in dearest_first}
+    found = [jobs[name].result() for name in dict.fromkeys(models)]
     examined = {one.name: one for one in found if isinstance(one, Examined)}
     left_out = dict(one for one in found if isinstance(one, tuple))
     if not examined:

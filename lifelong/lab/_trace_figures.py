@@ -13,14 +13,20 @@ from lifelong.worlds import PracticeLog
 from ._figures import Panel
 from ._svg import LEVELS, Point, Row, Scale, drawing, line, path, strip_chart, tag, text
 from ._trace import Examined, Trace
+from ._trace_gaps import all_the_same, no_pairs
 
 CELL = 15
 """Pixels of a cell of the mastery map."""
+
+PLACE = 660
+"""Pixels across the page: a smaller map stays small."""
 
 
 def models_figure(trace: Trace) -> Panel:
     """Return the AUC of every model: each fold, the mean over folds and its interval, and chance."""
     rows = [_model_row(one, trace) for one in trace.examined.values()]
+    if not any(np.isfinite(row.mean) for row in rows):
+        return Panel("AUC", "", f"the AUC is undefined: {all_the_same(trace.log)}, so there is nothing to rank")
     label = "AUC on held-out students, every fold: " + "; ".join(f"{row.label} {row.value}" for row in rows)
     return Panel("AUC", strip_chart(rows, "AUC", label, {"chance": 0.5}))
 
@@ -96,7 +102,7 @@ def mastery_figure(
     body += [text(left + CELL * (k + 0.5) - 1, 13, str(n), "muted small", "middle") for k, n in enumerate(numbers)]
     mean = 100 * float(known[practised].mean()) if practised.any() else 0
     label = f"mastery of {columns} skills by {rows} students; {mean:.0f} per cent on average where practised"
-    return Panel("mastery", drawing(left + CELL * columns + 4, top + CELL * rows + 4, label, *body))
+    return Panel("mastery", drawing(max(PLACE, left + CELL * columns + 4), top + CELL * rows + 4, label, *body))
 
 
 def calibration_figure(trace: Trace) -> Panel:
@@ -126,11 +132,12 @@ def calibration_figure(trace: Trace) -> Panel:
     return Panel("calibration", drawing(width, height, f"calibration of {trace.best}: mean error {error:.3f}", *body))
 
 
-def graph_figure(edges: Sequence[Prerequisite], numbers: dict[str, int]) -> Panel:
+def graph_figure(edges: Sequence[Prerequisite], numbers: dict[str, int], log: PracticeLog) -> Panel:
     """Return the skills of the edges on a circle, with an arrow from each that seems to prepare for another."""
     names = sorted({name for edge in edges for name in (edge.before, edge.after)}, key=lambda name: numbers[name])
     if not names:
-        return Panel("prerequisites", "", "no pair of skills stands out from what the predictions explain")
+        nothing = no_pairs(log) or "no pair of skills stands out from what the predictions explain"
+        return Panel("prerequisites", "", nothing)
     side, reach = 360.0, 150.0
     place = {n: _on_circle(i, len(names), side / 2, reach) for i, n in enumerate(names)}
     body = [_arrow(place[edge.before], place[edge.after]) for edge in edges]

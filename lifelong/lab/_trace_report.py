@@ -17,6 +17,7 @@ from . import _trace_figures as figures
 from ._figures import Panel
 from ._report import templates
 from ._trace import Examined, Trace
+from ._trace_gaps import gaps
 
 STUDENTS, SKILLS, CURVES, EDGES = 60, 48, 24, 40
 """What the page shows at most: students and skills of the map, learning curves, and edges of the graph."""
@@ -54,7 +55,7 @@ def model_rows(trace: Trace) -> list[dict[str, Any]]:
 def _model_row(one: Examined, best: bool) -> dict[str, Any]:
     marks, spans = one.validation.marks(), one.validation.intervals()
     cells = {
-        "AUC": (f"{marks.auc:.3f}" if np.isfinite(marks.auc) else "undefined", _span(spans["auc"])),
+        "AUC": (_auc(one), _span(spans["auc"])),
         "log-likelihood": (_signed(marks.log_likelihood), _span(spans["log_likelihood"])),
         "accuracy": (f"{100 * marks.accuracy:.1f} %", _span(spans["accuracy"], 100, 1)),
         "calibration error": (f"{marks.calibration_error:.3f}", _span(spans["calibration_error"])),
@@ -72,6 +73,11 @@ def _model_row(one: Examined, best: bool) -> dict[str, Any]:
         "retention": retained,
         "seconds": f"{one.seconds:.1f}",
     }
+
+
+def _auc(one: Examined) -> str:
+    value = one.validation.marks().auc
+    return f"{value:.3f}" if np.isfinite(value) else "undefined"
 
 
 def _span(interval: Interval | None, factor: float = 1, digits: int = 3) -> str:
@@ -100,12 +106,14 @@ def _content(trace: Trace, command: str) -> dict[str, Any]:
         "sizes": _sizes(log),
         "best": trace.best,
         "best_name": best.validation.tracer.name,
-        "best_marks": best.validation.marks(),
+        "best_auc": _auc(best),
+        "best_error": f"{best.validation.marks().calibration_error:.3f}",
         "folds": len(np.unique(best.validation.fold)),
         "alone": bool(np.all(best.validation.fold < 0)),
         "rows": model_rows(trace),
         "columns": list(model_rows(trace)[0]["cells"]),
         "left_out": trace.left_out,
+        "gaps": gaps(trace),
         "controls": [_control(one) for one in trace.examined.values()],
         "doubts": [f"{one.name}: {doubt}" for one in trace.examined.values() for doubt in one.doubts],
         "models": _panel(figures.models_figure(trace)),
@@ -116,7 +124,7 @@ def _content(trace: Trace, command: str) -> dict[str, Any]:
         "map_skills": min(SKILLS, len(trace.curves)),
         "edges": [_edge(edge, numbers) for edge in trace.edges[:EDGES]],
         "edges_in_all": len(trace.edges),
-        "graph": _panel(figures.graph_figure(trace.edges[:EDGES], numbers)),
+        "graph": _panel(figures.graph_figure(trace.edges[:EDGES], numbers, log)),
         "calibration": _panel(figures.calibration_figure(trace)),
         "advice": _advice(trace, known, attempts),
         "students": len(log.students),
@@ -139,8 +147,14 @@ def _sizes(log: PracticeLog) -> dict[str, str]:
         "right": f"{100 * graded.mean():.1f} %" if len(graded) else "nothing graded",
     }
     if log.timed:
-        facts["time covered"] = f"{np.ptp(log.time) / 86400:,.1f} days"
+        facts["time covered"] = _duration(float(np.ptp(log.time)))
     return facts
+
+
+def _duration(seconds: float) -> str:
+    units = {"days": 86400, "hours": 3600, "minutes": 60}
+    unit = next((unit for unit, size in units.items() if seconds >= size), "seconds")
+    return f"{seconds / units.get(unit, 1):,.1f} {unit}"
 
 
 def _attempts(log: PracticeLog) -> Int[np.ndarray, "students skills"]:
@@ -152,12 +166,14 @@ def _attempts(log: PracticeLog) -> Int[np.ndarray, "students skills"]:
 
 def _control(one: Examined) -> dict[str, Any]:
     control = one.control
-    if np.isnan(control.auc):
-        ranking = "too few coin flips were held out to rank them"
+    ranked = bool(np.isfinite(control.auc))
+    if not ranked:
+        ranking = "coin flips could not be ranked, for the reason named below"
     else:
         ranking = f"on coin flips the AUC is {control.auc:.3f}, within {control.band:.3f} of 0.5 by chance"
     moved = f"no prediction moves by more than {max(control.moved, 1e-12):.0e} with its own or a later answer"
-    return {"passed": control.passed, "sentence": f"{one.name}: {ranking}; {moved}"}
+    word = "✗ failed" if not control.passed else "✓ passed" if ranked else "✓ in part"
+    return {"passed": control.passed, "word": word, "sentence": f"{one.name}: {ranking}; {moved}"}
 
 
 def _skill(

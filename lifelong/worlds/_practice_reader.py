@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -176,22 +177,23 @@ class _Gathered:
         for why, holds in reasons.items():
             self.fates.add(why, piece.row[left & holds])
             left &= ~holds
-        self._keep(self._rows(piece, student, outcome, time).take(left))
-
-    def _rows(self, piece: Piece, student: np.ndarray, outcome: np.ndarray, time: np.ndarray) -> Rows:
+        chosen = self._drawn(student, left)
         skills = self._labels(piece, "skill")
         if "label" in self.columns.of:
             skills = [self._named(*names) for names in zip(skills, self._labels(piece, "label"), strict=True)]
         items = self._labels(piece, "item") if "item" in self.columns.of else skills
         attempts = self._labels(piece, "attempt") if "attempt" in self.columns.of else None
-        return Rows(
-            student=student,
-            skill=self.cells.of(skills),
-            item=self.items.of(items),
-            outcome=outcome,
-            time=time,
-            attempt=piece.row if attempts is None else self._attempt_numbers(attempts),
-            row=piece.row,
+        row = piece.row[chosen]
+        self._keep(
+            Rows(
+                student=student[chosen],
+                skill=self.cells.of(skills)[chosen],
+                item=self.items.of(list(compress(items, chosen))),
+                outcome=outcome[chosen],
+                time=time[chosen],
+                attempt=row if attempts is None else self._attempt_numbers(list(compress(attempts, chosen))),
+                row=row,
+            )
         )
 
     def _labels(self, piece: Piece, role: str) -> list[str]:
@@ -215,19 +217,23 @@ class _Gathered:
                 pass
         return self.attempts.of(words).astype(np.int64) - 2**62  # below every number read before
 
-    def _keep(self, rows: Rows) -> None:
+    def _drawn(self, student: np.ndarray, left: np.ndarray) -> np.ndarray:
+        """Mark those of the rows left whose students are kept, and count the others."""
         self.draws += [_draw(name, self.how.seed) for name in self.students.names[len(self.draws) :]]
-        chosen = np.array(self.draws)[rows.student] < self.share if self.share < 1 else np.ones(len(rows.row), bool)
-        self.sampled_out += int(np.count_nonzero(~chosen))
-        self.parts.append(rows.take(chosen))
-        self.kept += int(np.count_nonzero(chosen))
+        chosen = left if self.share == 1 else left & (np.array(self.draws) < self.share)[student]
+        self.sampled_out += int(np.count_nonzero(left) - np.count_nonzero(chosen))
+        return chosen
+
+    def _keep(self, rows: Rows) -> None:
+        self.parts.append(rows)
+        self.kept += len(rows.row)
 
     def _thin(self) -> None:
         """Halve the share of students that are kept; who was left out stays out."""
         self.share /= 2
         parts, self.parts, self.kept = self.parts, [], 0
         for rows in parts:
-            self._keep(rows)
+            self._keep(rows.take(self._drawn(rows.student, np.ones(len(rows.row), bool))))
 
     def _log(self) -> PracticeLog:
         rows = Rows(*(np.concatenate(columns) for columns in zip(*self.parts, strict=True)))

@@ -1,4 +1,5 @@
 import re
+from html import escape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from lifelong.errors import BadInput, UnknownName
 from lifelong.exams.tracing import learning_curves, prerequisites
 from lifelong.lab._trace import trace
+from lifelong.lab._trace_gaps import gaps
 from lifelong.lab._trace_report import measures, model_rows, report
 from lifelong.worlds import PracticeLog
 
@@ -105,6 +107,53 @@ def test_models_that_do_not_fit_the_log_are_left_out(tmp_path):
         trace(log, ("bestlr",))
 
 
+def few(students=3, skills=2, outcome=lambda place: place % 3 > 0, days=0):
+    """Some students who try skills in turn, eight times each, the second half `days` later."""
+    rows = [(s, f"k{place % skills}", int(outcome(place)), 60.0 * place + 86_400 * days * (place > 3))
+        for s in range(students) for place in range(8)]  # fmt: skip
+    student, skill, right, time = zip(*rows, strict=True)
+    return PracticeLog.of([f"s{s}" for s in student], skill, right, time=time)
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        (
+            few(students=1),
+            [
+                "there are no intervals: there is only one student",
+                "the control on coin flips is undefined (rates): there is only one student",
+                "nobody comes back, after a pause of a day",
+                "and there is 1",
+            ],
+        ),
+        (few(skills=1, days=2), ["there is only one skill"]),
+        (few(outcome=lambda place: True), ["all 24 outcomes are right", "nobody comes back", "and there are 3"]),
+        (few(students=1, outcome=lambda place: False).rows(np.arange(8) == 3), ["the only graded attempt is wrong"]),
+        (
+            few(outcome=lambda place: place < 4, days=2),
+            ["after a pause of a day had the same outcome", "and there are 3"],
+        ),
+        (few(students=20, outcome=lambda place: place % 2, days=2), []),
+        (
+            PracticeLog.of(["a"] * 4 + ["b"] * 4, ["k"] * 8, [1, 0, 1, 0, 1, 1, 1, 1]),
+            ["the AUC has no interval: in some fold", "the log has no times", "only one skill"],
+        ),
+    ],
+    ids=["one student", "one skill", "all right", "one attempt", "all forgotten", "enough", "one fold right"],
+)
+def test_what_a_small_log_cannot_tell_is_said_and_nothing_else(log, expected, tmp_path):
+    found = trace(log, ("rates",), folds=2)
+    said = gaps(found)
+    assert all(any(part in sentence for sentence in said) for part in expected), said
+    assert bool(said) == bool(expected)
+    page = report(found, tmp_path / "page.html").read_text()
+    words = re.sub(r"<[^>]+>", " ", page)
+    assert all(escape(sentence) in page for sentence in said) and not re.search(r"\b(nan|inf)\b", words)
+    ranked = np.isfinite(found.examined["rates"].control.auc)
+    assert ("✓ in part" in words) != ranked and ("✓ passed" in words) == ranked
+
+
 def test_curves_count_every_graded_attempt_once():
     log = practised()
     rate = np.full(len(log), 0.25)
@@ -125,3 +174,22 @@ def test_a_planted_prerequisite_is_found_and_none_where_there_is_none():
     assert all(edge.p < 0.05 and edge.students >= 20 for edge in edges)
     none = [len(prerequisites(practised(300, seed=seed), np.full(9000, 0.6))) for seed in range(3)]
     assert sum(none) <= 2
+
+
+def test_a_prerequisite_is_what_its_sums_say():
+    """The effect and the students of an edge, student by student."""
+    log = practised(students=300, prepares=2.0)
+    p = np.full(len(log), 0.6)
+    edge = prerequisites(log, p)[0]
+    before, after = (log.skills.index(name) for name in (edge.before, edge.after))
+    x, y = [], []
+    for student in range(300):
+        rows = np.flatnonzero(log.student == student)
+        skill, outcome = log.skill[rows, 0], log.outcome[rows]
+        if after in skill and before in skill[: list(skill).index(after)]:
+            first = list(skill).index(after)
+            own = outcome[:first][skill[:first] == before]
+            x.append((own.sum() + 1) / (len(own) + 2) - (outcome[:first].sum() + 1) / (first + 2))
+            y.append(outcome[first] - 0.6)
+    assert edge.students == len(x)
+    assert edge.effect == pytest.approx(np.dot(x, y) / np.dot(x, x))

@@ -204,6 +204,20 @@ def test_a_sample_is_of_whole_students(tmp_path):
     assert practice_log(path, most=2000).account.sampled_out == 0
 
 
+def test_a_sample_is_what_the_whole_log_says_of_its_students(tmp_path):
+    """Also where attempts have names, and rows of students not drawn are bad."""
+    rows = [f"s{i % 40},{'kl'[i % 2]},q{i % 7},{'1' if i % 9 else 'maybe'},a{i // 80}.{i % 40}" for i in range(2000)]
+    path = written(tmp_path, "student,skill,item,outcome,row_id\n" + "\n".join(rows))
+    some, every = practice_log(path, most=500), practice_log(path)
+    assert whole(some.account) and some.account.set_aside == every.account.set_aside
+    same = every.only(np.isin(every.students, some.students))
+    for column in ("outcome", "row"):
+        np.testing.assert_array_equal(getattr(some, column), getattr(same, column))
+    for names, codes in (("students", "student"), ("items", "item")):
+        named = [np.array(getattr(log, names))[getattr(log, codes)] for log in (some, same)]
+        np.testing.assert_array_equal(*named)
+
+
 @pytest.mark.parametrize(
     ("word", "code"),
     [("1.0", 1), (" TRUE ", 1), ("Incorrect", 0), ("0", 0), ("", -1), ("Study", -1), ("0.5", PARTIAL), ("2", UNREADABLE),

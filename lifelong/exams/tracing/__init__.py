@@ -30,6 +30,7 @@ from ._marks import auc as auc
 from ._marks import mark as mark
 from ._marks import marks_of as marks_of
 from ._marks import reliability as reliability
+from ._prerequisites import FEWEST_STUDENTS as FEWEST_STUDENTS
 from ._prerequisites import Prerequisite as Prerequisite
 from ._prerequisites import prerequisites as prerequisites
 from ._probes import Probes as Probes

@@ -1,9 +1,10 @@
 """Which skills seem to prepare for which: an estimate from who does better than expected at a first attempt."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.special import ndtr
 
 from lifelong.worlds import PracticeLog
@@ -11,8 +12,11 @@ from lifelong.worlds import PracticeLog
 from .._statistics import benjamini_hochberg
 from ._past import before, earlier, entries
 
-FEWEST = 20
+FEWEST_STUDENTS = 20
 """Students that a pair of skills needs."""
+
+Scores = tuple[Float[np.ndarray, " skills"], Float[np.ndarray, " skills"], Int[np.ndarray, " skills"]]
+"""z, the slope and the number of students, of one skill with every other."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +47,8 @@ def prerequisites(
     """
     counts = np.bincount(log.skill[log.skill >= 0], minlength=log.skill_codes)[: len(log.vocabulary.skills)]
     skills = np.argsort(-counts, kind="stable")[:most]
-    x, residual, met = _first_attempts(log, p, skills)
-    there = np.isfinite(x)
-    x = np.where(there, x, 0.0)
-    score = np.einsum("ski,sk->ik", x, residual)
-    spread = np.sqrt(np.einsum("ski,sk->ik", x**2, residual**2))
-    students = (there & met[:, :, None]).sum(axis=0).T
-    z = np.where((students >= FEWEST) & (spread > 0), score / np.maximum(spread, 1e-12), np.nan)
+    z, slope, students = (np.stack(values) for values in zip(*_scores(log, p, skills), strict=True))
     np.fill_diagonal(z, np.nan)
-    slope = score / np.maximum(np.einsum("ski,sk->ik", x**2, met.astype(float)), 1e-12)
     return _edges(log, skills, z, slope, students, rate)
 
 
@@ -73,28 +70,28 @@ def _edges(
     ]
 
 
-def _first_attempts(
-    log: PracticeLog, p: Float[np.ndarray, " rows"], skills: np.ndarray
-) -> tuple[Float[np.ndarray, "students skills others"], np.ndarray, np.ndarray]:
-    """Return x (NaN where the other skill was not met before), residuals, and which skills each student met."""
+def _scores(log: PracticeLog, p: Float[np.ndarray, " rows"], skills: np.ndarray) -> Iterator[Scores]:
+    """Yield what each skill says of all others, with one number at a time for every first attempt of a student."""
     at, place = entries(log), np.full(log.skill_codes, -1)
     place[skills] = np.arange(len(skills))
     right, graded = (log.outcome == 1).astype(float), log.graded.astype(float)
     overall = (earlier(right, log) + 1) / (earlier(graded, log) + 2)
-    first = (before(graded, at) == 0) & log.graded[at.row]
-    k = place[log.skill[at.row, at.slot]]
-    first &= k >= 0
-    row, k = at.row[first], k[first]
-    shape = (len(log.students), len(skills))
-    residual, met = np.zeros(shape), np.zeros(shape, bool)
-    residual[log.student[row], k] = log.outcome[row] - p[row]
-    met[log.student[row], k] = True
-    x = np.full((*shape, len(skills)), np.nan)
-    for other in range(len(skills)):
-        won, tried = _upto(log, int(skills[other]), row, right), _upto(log, int(skills[other]), row, graded)
-        share = np.where(tried > 0, (won + 1) / (tried + 2) - overall[row], np.nan)
-        x[log.student[row], k, other] = share
-    return x, residual, met
+    skill = place[log.skill[at.row, at.slot]]
+    first = (before(graded, at) == 0) & log.graded[at.row] & (skill >= 0)
+    row, skill = at.row[first], skill[first]
+    residual = log.outcome[row] - p[row]
+
+    def summed(values: np.ndarray) -> np.ndarray:
+        return np.bincount(skill, values, minlength=len(skills))
+
+    for other in skills.tolist():
+        won, tried = _upto(log, other, row, right), _upto(log, other, row, graded)
+        x = np.where(tried > 0, (won + 1) / (tried + 2) - overall[row], 0.0)
+        score, spread = summed(x * residual), np.sqrt(summed((x * residual) ** 2))
+        students = summed(tried > 0).astype(np.int64)
+        told = (students >= FEWEST_STUDENTS) & (spread > 0)
+        z = np.where(told, score / np.maximum(spread, 1e-12), np.nan)
+        yield z, score / np.maximum(summed(x**2), 1e-12), students
 
 
 def _upto(log: PracticeLog, skill: int, row: np.ndarray, values: np.ndarray) -> np.ndarray:
