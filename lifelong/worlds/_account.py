@@ -39,8 +39,13 @@ class Account:
 
     def __str__(self) -> str:
         """Return one line that accounts for every row."""
-        parts = [f"{self.attempts:,} attempts ({self.graded:,} graded, {self.attempts - self.graded:,} ungraded)"]
+        parts = [f"{counted(self.attempts, 'attempt')} ({self.graded:,} graded, {self.attempts - self.graded:,} ungraded)"]
         parts += [f"joined to another: {fate}" for fate in self.joined]
         parts += [f"set aside: {fate}" for fate in self.set_aside]
         parts += [f"not drawn into the sample: {self.sampled_out:,}"] if self.sampled_out else []
-        return f"{self.source}: {self.read:,} rows read = {' + '.join(parts)}"
+        return f"{self.source}: {counted(self.read, 'row')} read = {' + '.join(parts)}"
+
+
+def counted(count: int, thing: str) -> str:
+    """Return so many things in words, '1 row' or '2,000 rows'."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
