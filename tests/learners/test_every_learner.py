@@ -13,6 +13,8 @@ from lifelong.learners import (
     DQN,
     MAML,
     PPO,
+    BalancedLearner,
+    Configurations,
     CubeLearner,
     EntropyLearner,
     FactorLearner,
@@ -126,6 +128,10 @@ OTHERS = {
     "policy, its best kept": (lambda: KeepingBest(PolicyLearner(Recipe(Table), prompts=4, **TABLE), 3, 2), Circle),
     "policy, half known": (
         lambda: SelectiveLearner(Recipe(Table), None, pool=3, prompts=4, tasks=(0,), **TABLE),
+        Circle,
+    ),
+    "policy, balanced": (
+        lambda: BalancedLearner(Recipe(Table), grid=Configurations((0.5, 1.0), (0.5, 1.0)), prompts=4, **TABLE),
         Circle,
     ),
     "policy, tokens weighed": (
