@@ -21,7 +21,7 @@ import xarray as xr
 from lifelong.exams import Solved
 from lifelong.feedback import GRPO
 from lifelong.lab import Arm, Claim, Control, Settings, Study, bases
-from lifelong.learners import PolicyLearner, clipped_adam, next_token_learner
+from lifelong.learners import Inherited, PolicyLearner, clipped_adam, next_token_learner
 from lifelong.life import live, sit_afterwards
 from lifelong.recipe import Recipe
 from lifelong.teachers import Blend
@@ -55,19 +55,23 @@ def school(kind: str, world: KvBio, settings: Settings, **options):
     return bases(pupil, world, Blend(SCHOOLS[kind], steps // 2), steps=steps, **options)
 
 
-def lifetime(arm: Arm, settings: Settings, *, seeds, progress, **options) -> xr.Dataset:
-    """Leave a school, and be reinforced on composites of the trained paths, or not."""
-    world = KvBio()
-    base = school(arm.build["school"], world, settings, seeds=seeds, progress=progress)
-    learner = PolicyLearner(
-        base.model,
+def reinforced(arm: Arm, settings: Settings, model: Inherited) -> PolicyLearner:
+    """Return who answers composites and is rewarded; at a rate of 0 where the arm has no reinforcement."""
+    return PolicyLearner(
+        model,
         GRPO(),
         Recipe(clipped_adam, learning_rate=settings.policy_rate * arm.build["reinforced"], max_norm=1.0),
         prompts=settings.prompts,
         samples=settings.samples,
     )
+
+
+def lifetime(arm: Arm, settings: Settings, *, seeds, progress, **options) -> xr.Dataset:
+    """Leave a school, and be reinforced on composites of the trained paths, or not."""
+    world = KvBio()
+    base = school(arm.build["school"], world, settings, seeds=seeds, progress=progress)
+    learner, exam = reinforced(arm, settings, base.model), Solved(settings.questions)
     composites = Blend([[float(task == TRAINED_PATHS) for task in range(world.tasks)]], settings.rounds)
-    exam = Solved(settings.questions)
     options |= {"seeds": seeds, "progress": progress}
     life = live(learner, world, composites, exam, steps=settings.rounds, **options)
     several = sit_afterwards(life, learner, world, Solved(settings.sampled, samples=16))
