@@ -12,6 +12,9 @@ never asked what stands in a prompt.
 
 A school without reinforcement is one whose rate is 0, so that all arms share their programs. All schools see as many
 examples; facts are the same share of them in each.
+
+How long school takes was set by pilots on two other seeds that looked at atomic skills only: 20 thousand examples in batches
+of 64 taught all facts and 55 % of questions about a prompt, in batches of 32, which the specification asks for, 77 %.
 """
 
 from collections.abc import Mapping
@@ -153,8 +156,8 @@ study = Study(
     curve="solved",
     settings={
         "seeds": 8,
-        "examples": 64_000,
-        "batch": 64,
+        "examples": 24_000,
+        "batch": 32,
         "learning_rate": 3e-3,
         "rounds": 50,
         "prompts": 8,
@@ -170,5 +173,6 @@ study = Study(
     },
     simplified="32 entities with twelve relations for ten thousand with 39; two hops, one of each kind, for two to five; "
     "0.1 million weights trained from nothing, facts told as triples, not as biographies. Held-out relations are four "
-    "of twelve. `atoms, then composites` halves both, so that all schools see as many examples.",
+    "of twelve. School is 24 thousand examples, not the 64 thousand first planned, for what they cost. `atoms, then "
+    "composites` halves both, so that all schools see as many examples.",
 )
