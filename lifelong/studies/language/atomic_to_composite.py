@@ -13,9 +13,9 @@ never asked what stands in a prompt.
 A school without reinforcement is one whose rate is 0, so that all arms share their programs. All schools see as many
 examples; facts are the same share of them in each.
 
-How long school takes was set by pilots on two other seeds that looked at atomic skills only. On the first, 20 thousand examples
-taught all facts, and 55 % of questions about a prompt in batches of 64, 77 % in batches of 32, as the specification has them; on
-the second, 24 thousand in batches of 32 taught 94 %.
+How long school takes was set by pilots on two other seeds that looked at atomic skills only. On the first, 20 thousand
+examples taught all facts, and 55 % of questions about a prompt in batches of 64, 77 % in batches of 32, as the specification
+has them; on the second, 24 thousand in batches of 32 taught 94 %.
 """
 
 from collections.abc import Mapping
