@@ -35,9 +35,9 @@ class Improve(Command):
     verifier: Annotated[str | None, option("who judges answers (default: they must equal)", metavar="FILE.py:NAME")] = (
         None
     )
-    method: Annotated[str, option("how it learns: grpo, rloo, reinforce, rejection, oreal or dpo", metavar="NAME")] = (
-        "grpo"
-    )
+    method: Annotated[
+        str, option("how it learns: grpo, rloo, reinforce, rejection, oreal, dpo or b-star", metavar="NAME")
+    ] = "grpo"
     rounds: Annotated[int, option("rounds of answering and learning", type=whole_number, metavar="N")] = 50
     every: Annotated[int, option("rounds between two looks at which model is best", type=whole_number, metavar="N")] = (
         10

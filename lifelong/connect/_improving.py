@@ -13,8 +13,8 @@ from jaxtyping import Array, Bool, PyTree
 
 from lifelong.errors import BadFile, BadInput, Mismatch, UnknownName
 from lifelong.exams import Solved, mean_interval
-from lifelong.feedback import DPO, GRPO, OREAL, RLOO, Feedback, Reinforce, RejectionSampling
-from lifelong.learners import KeepingBest, PolicyLearner, Trained, clipped_adam
+from lifelong.feedback import DPO, GRPO, OREAL, RLOO, Feedback, Imitation, Reinforce, RejectionSampling
+from lifelong.learners import BalancedLearner, Configurations, KeepingBest, PolicyLearner, Trained, clipped_adam
 from lifelong.learners._policy_learner import Prepare, as_sampled, right_and_wrong
 from lifelong.life import Progress, check_writable, live, on_stderr
 from lifelong.recipe import Recipe
@@ -34,12 +34,23 @@ MOST_QUESTIONS = 64
 """Problems by which models are compared at the most."""
 
 
+TEMPERATURES, THRESHOLDS = (1.0, 0.4, 0.7, 1.3), (0.25, 0.5, 0.75, 1.0)
+"""What `b-star` chooses from: the temperatures of the study, and quarters of a reward. Of equals the first is taken, so that a
+model which solves nothing yet is sampled as it is."""
+
+
+def balanced(*parts: Any, **more: Any) -> BalancedLearner:
+    """Return the learner of `b-star`."""
+    return BalancedLearner(*parts, grid=Configurations(TEMPERATURES, THRESHOLDS), **more)
+
+
 class Method(NamedTuple):
-    """A feedback, what is made of answers for it, and in a few words what it does."""
+    """A feedback, what is made of answers for it, in a few words what it does, and the learner it does it in."""
 
     feedback: Callable[[], Feedback]
     prepare: Prepare
     note: str
+    learner: Callable[..., PolicyLearner] = PolicyLearner
 
 
 METHODS: Mapping[str, Method] = {
@@ -51,6 +62,9 @@ METHODS: Mapping[str, Method] = {
         OREAL, right_and_wrong, "a right answer is cloned, a wrong one pushed down by as much as theory says"
     ),
     "dpo": Method(DPO, right_and_wrong, "a right answer is preferred to a wrong one"),
+    "b-star": Method(
+        Imitation, as_sampled, "the best answers are imitated, at a temperature and a threshold chosen anew", balanced
+    ),
 }
 """How a model may learn from its answers, by name."""
 
@@ -246,7 +260,7 @@ def _end(folder: Path, vocabulary: int) -> int:
 
 
 def _policy(model: PyTree, method: Method, prompts: int, samples: int, rate: float) -> PolicyLearner:
-    return PolicyLearner(
+    return method.learner(
         Trained(model),
         method.feedback(),
         Recipe(clipped_adam, learning_rate=rate, max_norm=1.0),

@@ -13,7 +13,7 @@ from lifelong.keys import key_for
 from lifelong.worlds import World
 
 from ._learner import Learner
-from ._policy_learner import Judged, PolicyLearner, PolicyState
+from ._policy_learner import PolicyLearner, PolicyState
 
 
 class BestState(eqx.Module):
@@ -59,11 +59,11 @@ class KeepingBest(Learner):
         answers = self.learner.answer(now, asked, key=key)
         return world.judge(asked, answers).right.astype(jnp.float32).mean()
 
-    def meet(self, state: BestState, world: World, lesson: Any, *, key: PRNGKeyArray) -> Judged:
-        """Return answers to problems of the lesson's task, judged."""
+    def meet(self, state: BestState, world: World, lesson: Any, *, key: PRNGKeyArray) -> Any:
+        """Return what the learner meets: answers to problems, judged."""
         return self.learner.meet(state.now, world, lesson, key=key)
 
-    def learn(self, state: BestState, experience: Judged, *, key: PRNGKeyArray) -> tuple[BestState, Info]:
+    def learn(self, state: BestState, experience: Any, *, key: PRNGKeyArray) -> tuple[BestState, Info]:
         """Take the steps of a round."""
         now, info = self.learner.learn(state.now, experience, key=key)
         return BestState(now, state.best, state.score), info | {"best": state.score}

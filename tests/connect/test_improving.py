@@ -10,12 +10,20 @@ import optax
 import pytest
 
 from lifelong.cli import main
-from lifelong.connect import METHODS, ProblemFile, Tokenizer, improve, load_language_model, save_language_model
+from lifelong.connect import (
+    METHODS,
+    ProblemFile,
+    Tokenizer,
+    _improving,
+    improve,
+    load_language_model,
+    save_language_model,
+)
 from lifelong.errors import BadFile, BadInput, Mismatch, UnknownName
 from lifelong.exams import Solved
 from lifelong.feedback import RejectionSampling
-from lifelong.learners import KeepingBest, PolicyLearner, Trained
-from lifelong.life import live
+from lifelong.learners import BalancedLearner, KeepingBest, PolicyLearner, Trained
+from lifelong.life import _live, live
 from lifelong.nets import LanguageModel
 from lifelong.recipe import Recipe
 from lifelong.teachers import OneByOne
@@ -83,6 +91,36 @@ def test_the_folder_is_a_checkpoint_with_its_tokenizer(place, report):
     assert not list(place.glob("*unfinished*"))
 
 
+class RoundByRound(_live.Pace):
+    """A pace of one round at a time."""
+
+    def measured(self, steps, seconds):
+        self.steps = 1
+
+
+def test_ctrl_c_and_the_same_call_again_end_like_a_whole_life(place, tmp_path, monkeypatch):
+    """With the learner that chooses how to sample; its answers are judged by their texts."""
+    monkeypatch.setattr(_live, "Pace", RoundByRound)
+    world = ProblemFile(place / "problems.jsonl", f"{place / 'my.py'}:check", answer_length=1, lexicon=WORDS)
+    model = LanguageModel(len(WORDS), **SIZES, key=jax.random.key(0))
+    policy = _improving._policy(model, METHODS["b-star"], prompts=2, samples=2, rate=0.05)
+    assert isinstance(policy, BalancedLearner)
+
+    def lived(name, progress):
+        return _improving._lived(policy, world, 4, 2, 0, tmp_path / name, progress)
+
+    def strike(moment):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lived("cut", strike)
+    assert (tmp_path / "cut").exists() and not (tmp_path / "whole").exists()
+    (cut, rewards), (whole, others) = (lived(name, lambda _: None) for name in ("cut", "whole"))
+    assert rewards == others and len(rewards) == 4
+    same = jax.tree.map(np.array_equal, cut, whole)
+    assert all(jax.tree.leaves(same))
+
+
 def test_what_is_chosen_by_is_neither_taught_nor_held_out(place):
     whole = ProblemFile(place / "problems.jsonl", f"{place / 'my.py'}:check", answer_length=2)
     choosing = whole.for_choosing()
@@ -121,6 +159,7 @@ def _useless():
     [
         ({"method": "gpro"}, UnknownName, "did you mean 'grpo'"),
         ({"rounds": 0}, BadInput, "rounds=0"),
+        ({"method": "b-star", "prompts": 0}, BadInput, "prompts=0"),
         ({"out": "model"}, BadInput, "is there already, and nothing was written"),
         ({"answer_length": None}, BadInput, r"give answer_length \(--tokens\)"),
         ({"context": 4}, BadInput, "more than the context of 4"),

@@ -14,6 +14,8 @@ from lifelong.learners import (
     MAML,
     POET,
     PPO,
+    BalancedLearner,
+    Configurations,
     CubeLearner,
     DirectPath,
     EntropyLearner,
@@ -135,6 +137,10 @@ OTHERS = {
     "policy, its best kept": (lambda: KeepingBest(PolicyLearner(Recipe(Table), prompts=4, **TABLE), 3, 2), Circle),
     "policy, half known": (
         lambda: SelectiveLearner(Recipe(Table), None, pool=3, prompts=4, tasks=(0,), **TABLE),
+        Circle,
+    ),
+    "policy, balanced": (
+        lambda: BalancedLearner(Recipe(Table), grid=Configurations((0.5, 1.0), (0.5, 1.0)), prompts=4, **TABLE),
         Circle,
     ),
     "policy, tokens weighed": (

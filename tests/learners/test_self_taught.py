@@ -12,6 +12,7 @@ from lifelong.errors import BadInput, UnknownName
 from lifelong.exams import Solved, area
 from lifelong.feedback import Rollouts
 from lifelong.learners import (
+    BalancedLearner,
     Configurations,
     SelectiveLearner,
     SelfTaughtLearner,
@@ -168,6 +169,31 @@ def test_who_imitates_its_best_answers_solves_more(choice):
     assert np.isin(life.records["temperature"], np.asarray([0.7, 1.3], np.float32)).all()
 
 
+def test_who_is_balanced_by_rewards_solves_more_and_by_a_lottery_not():
+    """Half an answer is worth 0.5, and luck rewards any; what is right is known to the choice alone."""
+    grid = Configurations((0.7, 1.3), (0.5, 1.0))
+    learner = BalancedLearner(Recipe(Table), None, FAST, grid=grid, prompts=24, epochs=10, write=write, samples=8)
+    assert (learner.dev, learner.wanted) == (12, 4)
+    quiet = {"progress": lambda _: None, "seeds": 2, "sweep": {"world.luck": [0.0, 1.0]}}
+    life = live(learner, Circle(), Only(0), Solved(questions=3), steps=4, **quiet)
+    solved = life.exams["solved"].reshape(2, 2, -1)
+    assert solved[:, :, 0].mean() < 0.5 < 0.8 < solved[0, :, -1].mean()
+    assert solved[1, :, -1].mean() < 0.6, "a lottery teaches nothing"
+
+
+def test_the_best_different_answers_above_the_threshold_count():
+    grid = Configurations((1.0,), (0.5, 1.0), "fixed", fixed=0)
+    learner = BalancedLearner(Recipe(Table), None, FAST, grid=grid, prompts=6, wanted=2, write=write, samples=8)
+    met = learner.meet(learner.init(Circle(), key=KEY), Circle(), LESSON, key=KEY)
+    reward, tokens = np.asarray(met.judged.rollouts.reward), np.asarray(met.judged.rollouts.tokens)
+    fit = [len({tuple(t) for t, r in zip(*row, strict=True) if r >= 0.5}) for row in zip(tokens, reward, strict=True)]
+    cap = next((c for c in range(1, 9) if sum(min(n, c) for n in fit) >= 12), 8)
+    for row, worth, said, n in zip(np.asarray(met.weight), reward, tokens, fit, strict=True):
+        kept = worth[row > 0]
+        assert row.sum() == min(n, cap) == len({tuple(t) for t in said[row > 0]})
+        assert (kept >= 0.5).all() and (kept.max(initial=0) == worth.max() or not len(kept))
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(UnknownName, match="balanced"):
         Configurations((1,), (1,), "balanse")
@@ -179,5 +205,7 @@ def test_what_does_not_fit_is_refused():
         SelfTaughtLearner(
             Recipe(Table), grid=Configurations((1,), (1,)), judging=StepJudging(FAST, 1, 128), prompts=8, dev=9, **POOL
         )
+    with pytest.raises(BadInput, match="wanted=0"):
+        BalancedLearner(Recipe(Table), grid=Configurations((1,), (1,)), wanted=0, write=write)
     with pytest.raises(BadInput, match="batch"):
         StepJudging(FAST, 1, answers=10)

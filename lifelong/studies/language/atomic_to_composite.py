@@ -12,6 +12,10 @@ never asked what stands in a prompt.
 
 A school without reinforcement is one whose rate is 0, so that all arms share their programs. All schools see as many
 examples; facts are the same share of them in each.
+
+How long school takes was set by pilots on two other seeds that looked at atomic skills only. On the first, 20 thousand
+examples taught all facts, and 55 % of questions about a prompt in batches of 64, 77 % in batches of 32, as the specification
+has them; on the second, 24 thousand in batches of 32 taught 94 %.
 """
 
 from collections.abc import Mapping
@@ -21,7 +25,7 @@ import xarray as xr
 from lifelong.exams import Solved
 from lifelong.feedback import GRPO
 from lifelong.lab import Arm, Claim, Control, Settings, Study, bases
-from lifelong.learners import PolicyLearner, clipped_adam, next_token_learner
+from lifelong.learners import Inherited, PolicyLearner, clipped_adam, next_token_learner
 from lifelong.life import live, sit_afterwards
 from lifelong.recipe import Recipe
 from lifelong.teachers import Blend
@@ -55,19 +59,23 @@ def school(kind: str, world: KvBio, settings: Settings, **options):
     return bases(pupil, world, Blend(SCHOOLS[kind], steps // 2), steps=steps, **options)
 
 
-def lifetime(arm: Arm, settings: Settings, *, seeds, progress, **options) -> xr.Dataset:
-    """Leave a school, and be reinforced on composites of the trained paths, or not."""
-    world = KvBio()
-    base = school(arm.build["school"], world, settings, seeds=seeds, progress=progress)
-    learner = PolicyLearner(
-        base.model,
+def reinforced(arm: Arm, settings: Settings, model: Inherited) -> PolicyLearner:
+    """Return who answers composites and is rewarded; at a rate of 0 where the arm has no reinforcement."""
+    return PolicyLearner(
+        model,
         GRPO(),
         Recipe(clipped_adam, learning_rate=settings.policy_rate * arm.build["reinforced"], max_norm=1.0),
         prompts=settings.prompts,
         samples=settings.samples,
     )
+
+
+def lifetime(arm: Arm, settings: Settings, *, seeds, progress, **options) -> xr.Dataset:
+    """Leave a school, and be reinforced on composites of the trained paths, or not."""
+    world = KvBio()
+    base = school(arm.build["school"], world, settings, seeds=seeds, progress=progress)
+    learner, exam = reinforced(arm, settings, base.model), Solved(settings.questions)
     composites = Blend([[float(task == TRAINED_PATHS) for task in range(world.tasks)]], settings.rounds)
-    exam = Solved(settings.questions)
     options |= {"seeds": seeds, "progress": progress}
     life = live(learner, world, composites, exam, steps=settings.rounds, **options)
     several = sit_afterwards(life, learner, world, Solved(settings.sampled, samples=16))
@@ -149,8 +157,8 @@ study = Study(
     curve="solved",
     settings={
         "seeds": 8,
-        "examples": 64_000,
-        "batch": 64,
+        "examples": 24_000,
+        "batch": 32,
         "learning_rate": 3e-3,
         "rounds": 50,
         "prompts": 8,
@@ -166,5 +174,6 @@ study = Study(
     },
     simplified="32 entities with twelve relations for ten thousand with 39; two hops, one of each kind, for two to five; "
     "0.1 million weights trained from nothing, facts told as triples, not as biographies. Held-out relations are four "
-    "of twelve. `atoms, then composites` halves both, so that all schools see as many examples.",
+    "of twelve. School is 24 thousand examples, not the 64 thousand first planned, for what they cost. `atoms, then "
+    "composites` halves both, so that all schools see as many examples.",
 )
