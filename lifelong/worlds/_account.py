@@ -39,7 +39,9 @@ class Account:
 
     def __str__(self) -> str:
         """Return one line that accounts for every row."""
-        parts = [f"{counted(self.attempts, 'attempt')} ({self.graded:,} graded, {self.attempts - self.graded:,} ungraded)"]
+        parts = [
+            f"{counted(self.attempts, 'attempt')} ({self.graded:,} graded, {self.attempts - self.graded:,} ungraded)"
+        ]
         parts += [f"joined to another: {fate}" for fate in self.joined]
         parts += [f"set aside: {fate}" for fate in self.set_aside]
         parts += [f"not drawn into the sample: {self.sampled_out:,}"] if self.sampled_out else []
