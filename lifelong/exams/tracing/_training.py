@@ -1,7 +1,8 @@
 """How networks are trained: lanes side by side, minibatches, and students kept apart to stop by."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from threading import Lock
@@ -66,9 +67,25 @@ def train(
         (jax.tree.map(lambda leaf, own=own: leaf[own], networks), [splits[i] for i in own], weights[own], own + seed)
         for own in _together(len(weights))
     ]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        trained = list(pool.map(lambda one: job.run(*one), lanes))
+    trained = _in_turns([job.run(*one) for one in lanes])
     return jax.tree.map(lambda *parts: jnp.concatenate(parts), *trained)
+
+
+def _in_turns(runs: list[Generator[None, None, PyTree]]) -> list[PyTree]:
+    """Return what runs return; each core goes on with the one that has waited longest, so that all end at about one time."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+
+        def turn(run: Generator[None, None, PyTree]) -> PyTree | Future:
+            try:
+                next(run)
+            except StopIteration as end:
+                return end.value
+            return pool.submit(turn, run)
+
+        found: list[Any] = [pool.submit(turn, run) for run in runs]
+        while any(isinstance(one, Future) for one in found):
+            found = [one.result() if isinstance(one, Future) else one for one in found]
+    return found
 
 
 def _together(lanes: int) -> list[np.ndarray]:
@@ -94,8 +111,10 @@ class _Job(NamedTuple):
     course: Course
     lock: Lock
 
-    def run(self, network: Any, splits: list[list[_Split]], weights: np.ndarray, seeds: np.ndarray) -> Any:
-        """Train some lanes until all have stopped, and return the best network of each."""
+    def run(
+        self, network: Any, splits: list[list[_Split]], weights: np.ndarray, seeds: np.ndarray
+    ) -> Generator[None, None, Any]:
+        """Train some lanes until all have stopped, an epoch at a time, and return the best network of each."""
         course, weight = self.course, jnp.asarray(weights, jnp.float32)
         keys = jnp.stack([jax.random.key(int(seed)) for seed in seeds])
         lanes = len(seeds)
@@ -116,6 +135,7 @@ class _Job(NamedTuple):
                 state = _judged(state, lost, course.patience)
                 if bool(jnp.all(state.stale >= course.patience)):
                     break
+            yield
         if not np.isfinite(state.lowest).all():
             raise BadInput(f"no epoch has a finite loss at learning_rate={course.learning_rate}: try a smaller one")
         return state.best
@@ -135,6 +155,17 @@ def _shuffled(chosen: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
 
 def _adam(rate: Float[Array, ""] | float) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(STEEPEST), optax.adam(rate))
+
+
+def _over_lanes(lane: Callable) -> Callable:
+    """Return a function of one lane as one of all; one lane alone is computed without an axis of lanes."""
+
+    def every(*trees: PyTree) -> PyTree:
+        if len(jax.tree.leaves(trees)[0]) > 1:
+            return jax.vmap(lane)(*trees)
+        return jax.tree.map(lambda leaf: leaf[None], lane(*jax.tree.map(lambda leaf: leaf[0], trees)))
+
+    return every
 
 
 def _batch(rows: Rows, index: Int[Array, " batch"], weight: Float[Array, " students"]) -> tuple[Rows, Array, Array]:
@@ -171,7 +202,7 @@ def _learned(
     def step(number: Array, carry: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
         index = jax.lax.dynamic_index_in_dim(order, number, axis=1, keepdims=False)
         fold = jax.vmap(lambda key: jax.random.fold_in(jax.random.fold_in(key, epoch), number))
-        return jax.vmap(lane)(*carry, index, weights, fold(keys))
+        return _over_lanes(lane)(*carry, index, weights, fold(keys))
 
     network, moments = jax.lax.fori_loop(0, steps, step, (state.network, state.moments))
     return state._replace(network=network, moments=moments)
@@ -193,7 +224,7 @@ def _examined(
 
     def step(number: Array, total: Array) -> Array:
         index = jax.lax.dynamic_index_in_dim(order, number, axis=1, keepdims=False)
-        return total + jax.vmap(lane)(networks, index, weights)
+        return total + _over_lanes(lane)(networks, index, weights)
 
     return jax.lax.fori_loop(0, steps, step, jnp.zeros((len(weights), 2)))
 
