@@ -10,13 +10,16 @@ domains", section 3), numbered here:
 """
 
 import math
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from lifelong.nets import product
 
 from ._network import Network
 from ._rows import Rows
@@ -58,13 +61,27 @@ def read_out(s: Float[Array, "*shape traits"]) -> Traits:
     return Traits(soft[..., 0], s[..., 1], soft[..., 2], jax.nn.sigmoid(s[..., 3]))
 
 
-def moved(z: Gaussian, traits: Traits, graph: Float[Array, "skills skills"], tau: Float[Array, "*shape"]) -> Gaussian:
-    """Return equation 2 for states known up to z: an Ornstein-Uhlenbeck step whose level prerequisites lift."""
+class Way(NamedTuple):
+    """How states move in a row: what they keep, the level they go to, how far it is lifted, the noise; [*shape, 1] each."""
+
+    keep: Float[Array, "*shape one"]
+    level: Float[Array, "*shape one"]
+    lift: Float[Array, "*shape one"]
+    noise: Float[Array, "*shape one"]
+
+
+def way(traits: Traits, tau: Float[Array, "*shape"]) -> Way:
+    """Return what equation 2 needs of traits and of the time since the row before: w, μ, γ, and the noise's variance."""
     alpha, level, sigma, gamma = (one[..., None] for one in traits)
-    w = jnp.exp(-alpha * tau[..., None])
-    target = level + gamma / len(graph) * (z.mean @ graph)
-    noise = -jnp.expm1(-2 * alpha * tau[..., None]) / (2 * alpha) * sigma**2
-    return Gaussian(w * z.mean + (1 - w) * target, w**2 * z.variance + noise + 1e-6)
+    tau = tau[..., None]
+    return Way(jnp.exp(-alpha * tau), level, gamma, -jnp.expm1(-2 * alpha * tau) / (2 * alpha) * sigma**2)
+
+
+def moved(z: Gaussian, way: Way, lifted: Float[Array, "*shape skills"]) -> Gaussian:
+    """Return equation 2 for states known up to z, an Ornstein-Uhlenbeck step; `lifted` is Σᵢ aᵢₖ·zᵢ."""
+    target = way.level + way.lift / lifted.shape[-1] * lifted
+    mean = way.keep * z.mean + (1 - way.keep) * target
+    return Gaussian(mean, way.keep**2 * z.variance + way.noise + 1e-6)
 
 
 def divergence(q: Gaussian, p: Gaussian) -> Float[Array, "*shape"]:
@@ -155,7 +172,7 @@ def _drawn(shapes: tuple[tuple[int, int], ...], key: PRNGKeyArray) -> tuple[Arra
 
 
 def _through(layers: tuple[Array, Array], x: Array) -> Array:
-    return jax.nn.leaky_relu(x @ layers[0], 0.2) @ layers[1]
+    return product(jax.nn.leaky_relu(product(x, layers[0]), 0.2), layers[1])
 
 
 def _waves(x: Float[Array, "*shape"], d: int) -> Float[Array, "*shape d"]:
@@ -216,23 +233,73 @@ class Psi(Network):
 
         They move by the traits `s` after the row, where it is `seen`, and otherwise by those that earlier rows predict.
         """
-        graph, said = self.model.graph(), rows.outcome >= 0
-        asks = jnp.zeros_like(said) if rows.asks is None else rows.asks
-        start = self.model.before()
+        said, traced = rows.outcome >= 0, jnp.ones_like(rows.outcome, bool) if rows.asks is None else ~rows.asks
+        first, tau = self._since(rows.time, traced)
+        expected = self._expected(s, said & traced, traced, first)
+        ways = way(read_out(_choose(said, s, expected) if seen else expected), tau)
+        mean, variance = self.model.before()[1]
+        z = Gaussian(*(jnp.full((said.shape[1], len(self.model.places)), one) for one in (mean, variance)))
+        return _walked(self.model.graph(), z, ways, (rows.skill, rows.outcome, said, rows.asks))
 
-        def step(carry: tuple, now: tuple) -> tuple[tuple, Array]:
-            s, z, time, begun = carry
-            s_now, skill, outcome, when, said, asks = now
-            s_next = _choose(begun, self.model.drifted(s), s)
-            tau = jnp.where(begun, self._tau(when - time), 0.0)
-            z_next = moved(z, read_out(_choose(said, s_now, s_next) if seen else s_next), graph, tau)
-            p, z_seen = answered(z_next, skill, outcome)
-            kept = (_choose(said, s_now, s_next), _where(said, z_seen, z_next), when, jnp.ones_like(begun))
-            return jax.tree.map(lambda new, old: _choose(asks, old, new), kept, carry), p
+    def _since(
+        self, time: Float[Array, "length pieces"], traced: Bool[Array, "length pieces"]
+    ) -> tuple[Bool[Array, "length pieces"], Float[Array, "length pieces"]]:
+        """Return whether no row before left a trace, and the time τ since the last that did (0 without one)."""
+        rows = jnp.arange(len(time))[:, None]
+        last = delayed(jax.lax.cummax(jnp.where(traced, rows + 1, 0), axis=0)) - 1
+        since = time - jnp.take_along_axis(time, jnp.maximum(last, 0), axis=0)
+        return last < 0, jnp.where(last < 0, 0.0, self._tau(since))
 
-        z0 = jax.tree.map(lambda one: jnp.broadcast_to(one, (len(said[0]), len(graph))), start[1])
-        begin = (jnp.broadcast_to(start[0].mean, s.shape[1:]), z0, rows.time[0], jnp.zeros_like(said[0]))
-        return jax.lax.scan(step, begin, (s, rows.skill, rows.outcome, rows.time, said, asks))[1]
+    def _expected(self, s: Array, known: Array, traced: Array, first: Array) -> Float[Array, "length pieces traits"]:
+        """Return the traits of every row that rows before it predict, `known` telling which rows say something of them."""
+
+        def step(before: Array, now: tuple[Array, ...]) -> tuple[Array, Array]:
+            s, known, traced, first = now
+            expected = _choose(first, before, self.model.drifted(before))
+            return _choose(traced, _choose(known, s, expected), before), expected
+
+        start = jnp.broadcast_to(self.model.before()[0].mean, s.shape[1:])
+        return jax.lax.scan(step, start, (s, known, traced, first))[1]
+
+
+@jax.custom_vjp
+def _walked(graph: Float[Array, "skills skills"], z: Gaussian, ways: Way, rows: tuple) -> Float[Array, "length pieces"]:
+    """Return P(right) of every row, from states before the first.
+
+    The gradient towards the graph is one product over all rows, not one a row. What a row computes is computed again on
+    the way back, but for its products: keeping it takes longer.
+    """
+    return _walk(graph, z, ways, rows, None)[0]
+
+
+def _walk(graph: Array, z: Gaussian, ways: Way, rows: tuple, added: Array | None) -> tuple[Array, Array]:
+    """Return P(right) and what states were expected to be before every row; `added` is added to what lifts them."""
+
+    @partial(jax.checkpoint, prevent_cse=False, policy=jax.checkpoint_policies.dots_saveable)
+    def step(z: Gaussian, now: tuple) -> tuple[Gaussian, tuple[Array, Array]]:
+        way, (skill, outcome, said, asks), added = now
+        lifted = z.mean @ graph
+        z_next = moved(z, way, lifted if added is None else lifted + added)
+        p, z_seen = answered(z_next, skill, outcome)
+        after = _where(said, z_seen, z_next)
+        return after if asks is None else _where(asks, z, after), (p, z.mean)
+
+    return jax.lax.scan(step, z, (ways, rows, added))[1]
+
+
+def _walked_forward(graph: Array, z: Gaussian, ways: Way, rows: tuple) -> tuple[Array, tuple]:
+    added = jnp.zeros((len(ways.keep), *z.mean.shape), z.mean.dtype)
+    p, back, means = jax.vjp(lambda z, ways, added: _walk(graph, z, ways, rows, added), z, ways, added, has_aux=True)
+    return p, (back, means)
+
+
+def _walked_backward(kept: tuple, wanted: Array) -> tuple:
+    back, means = kept
+    to_z, to_ways, to_lifted = back(wanted)
+    return jnp.einsum("tpi,tpk->ik", means, to_lifted), to_z, to_ways, None
+
+
+_walked.defvjp(_walked_forward, _walked_backward)
 
 
 EVEN = 0.1
