@@ -13,17 +13,8 @@ from lifelong.errors import BadInput
 from lifelong.exams.tracing import AKT, CAKT, DKT, PSIKT, _training, auc, cross_validate, psi_students
 from lifelong.exams.tracing._akt import Attention
 from lifelong.exams.tracing._cakt import Convolution
-from lifelong.exams.tracing._psi_network import (
-    Gaussian,
-    Generative,
-    Traits,
-    _walk,
-    _walked,
-    answered,
-    divergence,
-    moved,
-    way,
-)
+from lifelong.exams.tracing._psi_network import Generative, divergence
+from lifelong.exams.tracing._psi_states import Gaussian, Traits, answered, moved, predicted, walk, way
 from lifelong.exams.tracing._recent import recent
 from lifelong.exams.tracing._rows import pieces, windows
 from lifelong.worlds import PracticeLog
@@ -195,8 +186,8 @@ def test_the_gradient_towards_the_graph_is_that_of_every_row_in_turn():
     skill, outcome = jax.random.randint(keys[2], (9, 3, 1), 0, 5), jax.random.randint(keys[3], (9, 3), -1, 2)
     rows = (skill, outcome, outcome >= 0, outcome == 0)
     graph = jax.random.uniform(keys[3], (5, 5))
-    ours = jax.jit(jax.grad(lambda *given: jnp.log(_walked(*given, rows)).sum(), (0, 1, 2)))(graph, z, ways)
-    plain = jax.jit(jax.grad(lambda *given: jnp.log(_walk(*given, rows, None)[0]).sum(), (0, 1, 2)))(graph, z, ways)
+    ours = jax.jit(jax.grad(lambda *given: jnp.log(predicted(*given, rows)).sum(), (0, 1, 2)))(graph, z, ways)
+    plain = jax.jit(jax.grad(lambda *given: jnp.log(walk(*given, rows, None)[0]).sum(), (0, 1, 2)))(graph, z, ways)
     for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(plain), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
     assert np.abs(ours[0]).max() > 1e-3

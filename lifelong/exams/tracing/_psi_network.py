@@ -10,25 +10,22 @@ domains", section 3), numbered here:
 """
 
 import math
-from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from lifelong.nets import product
 
 from ._network import Network
+from ._psi_states import Gaussian, Traits, choose, choose_moments, predicted, way
 from ._rows import Rows
 from ._tokens import Table, averaged, delayed, turned
 
 TRAITS = 4
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
-MASS = WEIGHTS / WEIGHTS.sum()
-"""Points and masses of E f(x), x standard normal."""
 
 AVERAGE = (0.54, 0.0, 0.0, 0.0)
 """Traits to start from, before they are read out: α = 1, so a tenth is forgotten in the median gap of τ = 0.1."""
@@ -39,49 +36,10 @@ STILL = 1e-4
 Kind = Literal["changing", "constant", "shared"]
 
 
-class Traits(NamedTuple):
-    """What a student is like: forgetting α, long-run level μ, volatility σ, and γ, how far prerequisites carry."""
-
-    forgetting: Float[Any, "*shape"]
-    level: Float[Any, "*shape"]
-    volatility: Float[Any, "*shape"]
-    transfer: Float[Any, "*shape"]
-
-
-class Gaussian(NamedTuple):
-    """Means and variances of independent numbers."""
-
-    mean: Array
-    variance: Array
-
-
 def read_out(s: Float[Array, "*shape traits"]) -> Traits:
     """Return equation 1's read-out, with softplus where the authors' code has a rectifier, which can die."""
     soft = jax.nn.softplus(s) + 1e-6
     return Traits(soft[..., 0], s[..., 1], soft[..., 2], jax.nn.sigmoid(s[..., 3]))
-
-
-class Way(NamedTuple):
-    """How states move in a row: what they keep, the level they go to, how far it is lifted, the noise; [*shape, 1] each."""
-
-    keep: Float[Array, "*shape one"]
-    level: Float[Array, "*shape one"]
-    lift: Float[Array, "*shape one"]
-    noise: Float[Array, "*shape one"]
-
-
-def way(traits: Traits, tau: Float[Array, "*shape"]) -> Way:
-    """Return what equation 2 needs of traits and of the time since the row before: w, μ, γ, and the noise's variance."""
-    alpha, level, sigma, gamma = (one[..., None] for one in traits)
-    tau = tau[..., None]
-    return Way(jnp.exp(-alpha * tau), level, gamma, -jnp.expm1(-2 * alpha * tau) / (2 * alpha) * sigma**2)
-
-
-def moved(z: Gaussian, way: Way, lifted: Float[Array, "*shape skills"]) -> Gaussian:
-    """Return equation 2 for states known up to z, an Ornstein-Uhlenbeck step; `lifted` is Σᵢ aᵢₖ·zᵢ."""
-    target = way.level + way.lift / lifted.shape[-1] * lifted
-    mean = way.keep * z.mean + (1 - way.keep) * target
-    return Gaussian(mean, way.keep**2 * z.variance + way.noise + 1e-6)
 
 
 def divergence(q: Gaussian, p: Gaussian) -> Float[Array, "*shape"]:
@@ -217,7 +175,7 @@ class Psi(Network):
             start = _like(self.model.before()[0], s)
             first = jnp.cumsum(said, axis=0) - said == 0
             before = jax.tree.map(delayed, _carried(s, said))
-            lost = lost + divergence(s, _where(first, start, self.model.followed(before)))
+            lost = lost + divergence(s, choose_moments(first, start, self.model.followed(before)))
         return jnp.where(said, lost, 0.0).sum(axis=0)
 
     def logits(self, rows: Rows) -> Float[Array, "pieces length"]:
@@ -236,10 +194,10 @@ class Psi(Network):
         said, traced = rows.outcome >= 0, jnp.ones_like(rows.outcome, bool) if rows.asks is None else ~rows.asks
         first, tau = self._since(rows.time, traced)
         expected = self._expected(s, said & traced, traced, first)
-        ways = way(read_out(_choose(said, s, expected) if seen else expected), tau)
+        ways = way(read_out(choose(said, s, expected) if seen else expected), tau)
         mean, variance = self.model.before()[1]
         z = Gaussian(*(jnp.full((said.shape[1], len(self.model.places)), one) for one in (mean, variance)))
-        return _walked(self.model.graph(), z, ways, (rows.skill, rows.outcome, said, rows.asks))
+        return predicted(self.model.graph(), z, ways, (rows.skill, rows.outcome, said, rows.asks))
 
     def _since(
         self, time: Float[Array, "length pieces"], traced: Bool[Array, "length pieces"]
@@ -255,91 +213,21 @@ class Psi(Network):
 
         def step(before: Array, now: tuple[Array, ...]) -> tuple[Array, Array]:
             s, known, traced, first = now
-            expected = _choose(first, before, self.model.drifted(before))
-            return _choose(traced, _choose(known, s, expected), before), expected
+            expected = choose(first, before, self.model.drifted(before))
+            return choose(traced, choose(known, s, expected), before), expected
 
         start = jnp.broadcast_to(self.model.before()[0].mean, s.shape[1:])
         return jax.lax.scan(step, start, (s, known, traced, first))[1]
-
-
-@jax.custom_vjp
-def _walked(graph: Float[Array, "skills skills"], z: Gaussian, ways: Way, rows: tuple) -> Float[Array, "length pieces"]:
-    """Return P(right) of every row, from states before the first.
-
-    The gradient towards the graph is one product over all rows, not one a row. What a row computes is computed again on
-    the way back, but for its products: keeping it takes longer.
-    """
-    return _walk(graph, z, ways, rows, None)[0]
-
-
-def _walk(graph: Array, z: Gaussian, ways: Way, rows: tuple, added: Array | None) -> tuple[Array, Array]:
-    """Return P(right) and what states were expected to be before every row; `added` is added to what lifts them."""
-
-    @partial(jax.checkpoint, prevent_cse=False, policy=jax.checkpoint_policies.dots_saveable)
-    def step(z: Gaussian, now: tuple) -> tuple[Gaussian, tuple[Array, Array]]:
-        way, (skill, outcome, said, asks), added = now
-        lifted = z.mean @ graph
-        z_next = moved(z, way, lifted if added is None else lifted + added)
-        p, z_seen = answered(z_next, skill, outcome)
-        after = _where(said, z_seen, z_next)
-        return after if asks is None else _where(asks, z, after), (p, z.mean)
-
-    return jax.lax.scan(step, z, (ways, rows, added))[1]
-
-
-def _walked_forward(graph: Array, z: Gaussian, ways: Way, rows: tuple) -> tuple[Array, tuple]:
-    added = jnp.zeros((len(ways.keep), *z.mean.shape), z.mean.dtype)
-    p, back, means = jax.vjp(lambda z, ways, added: _walk(graph, z, ways, rows, added), z, ways, added, has_aux=True)
-    return p, (back, means)
-
-
-def _walked_backward(kept: tuple, wanted: Array) -> tuple:
-    back, means = kept
-    to_z, to_ways, to_lifted = back(wanted)
-    return jnp.einsum("tpi,tpk->ik", means, to_lifted), to_z, to_ways, None
-
-
-_walked.defvjp(_walked_forward, _walked_backward)
 
 
 EVEN = 0.1
 """τ of every row where times are not used: about the median of τ where they are."""
 
 
-def answered(
-    z: Gaussian, skill: Int[Array, "pieces slots"], outcome: Int[Array, " pieces"]
-) -> tuple[Float[Array, " pieces"], Gaussian]:
-    """Return E σ(z) at the skills of a row, in mean over them, and the moments of states given its answer.
-
-    The states of one skill given an answer are not Gaussian; they are taken for one of the same mean and variance. Where a
-    row has several skills each is moved as if it had been asked alone.
-    """
-    picks = jax.nn.one_hot(skill, z.mean.shape[-1], dtype=z.mean.dtype)
-    mean, variance = ((one[:, None] * picks).sum(axis=-1) for one in z)
-    points = mean[..., None] + jnp.sqrt(variance + 1e-6)[..., None] * NODES
-    right = jax.nn.sigmoid(points)
-    p = (right * MASS).sum(axis=-1)
-    weight = jnp.where(outcome[:, None, None] == 1, right, 1 - right) * MASS
-    weight = weight / jnp.maximum(weight.sum(axis=-1, keepdims=True), 1e-6)
-    after = (weight * points).sum(axis=-1)
-    spread = (weight * (points - after[..., None]) ** 2).sum(axis=-1)
-    gain, shrink = ((one[..., None] * picks).sum(axis=1) for one in (after - mean, spread - variance))
-    seen = Gaussian(z.mean + gain, jnp.maximum(z.variance + shrink, 1e-6))
-    return averaged(p[..., None], skill)[..., 0], seen
-
-
 def _carried(one: Gaussian, said: Array) -> Gaussian:
     """Return the values of the last row up to each that said something."""
     place = jax.lax.cummax(jnp.where(said, jnp.arange(len(said))[:, None], 0), axis=0)
     return jax.tree.map(lambda values: jnp.take_along_axis(values, place[..., None], axis=0), one)
-
-
-def _choose(which: Array, one: Array, other: Array) -> Array:
-    return jnp.where(which.reshape(which.shape + (1,) * (one.ndim - which.ndim)), one, other)
-
-
-def _where(which: Array, one: Gaussian, other: Gaussian) -> Gaussian:
-    return jax.tree.map(lambda a, b: _choose(which, a, b), one, other)
 
 
 def _like(start: Gaussian, one: Gaussian) -> Gaussian:
