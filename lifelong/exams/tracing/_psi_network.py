@@ -204,7 +204,8 @@ class Psi(Network):
     ) -> tuple[Bool[Array, "length pieces"], Float[Array, "length pieces"]]:
         """Return whether no row before left a trace, and the time τ since the last that did (0 without one)."""
         rows = jnp.arange(len(time))[:, None]
-        last = delayed(jax.lax.cummax(jnp.where(traced, rows + 1, 0), axis=0)) - 1
+        upto = jax.lax.cummax(jnp.where(traced, rows, -1), axis=0)
+        last = jnp.concatenate([jnp.full_like(upto[:1], -1), upto[:-1]])
         since = time - jnp.take_along_axis(time, jnp.maximum(last, 0), axis=0)
         return last < 0, jnp.where(last < 0, 0.0, self._tau(since))
 
