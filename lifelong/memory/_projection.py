@@ -172,7 +172,7 @@ def _most_of_lanes(count: Int[Array, ""]) -> Int[Array, ""]:
 
 
 @_most_of_lanes.def_vmap
-def _(lanes: int, batched: list[bool], count: Int[Array, " lanes"]) -> tuple[Int[Array, ""], bool]:
+def _over_lanes(lanes: int, batched: list[bool], count: Int[Array, " lanes"]) -> tuple[Int[Array, ""], bool]:
     return _most_of_lanes(count.max()), False
 
 
