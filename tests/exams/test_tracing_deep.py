@@ -46,11 +46,29 @@ def test_pieces_hold_every_row_once(log):
         np.testing.assert_array_equal(np.sort(rows[rows >= 0]), np.arange(len(log)))
 
 
-@pytest.mark.parametrize(("sizes", "lengths"), [((8, 9, 200), [16, 200]), ((110, 120, 113), [120])])
+@pytest.mark.parametrize(("sizes", "lengths"), [((8, 9, 200), [12, 200]), ((110, 120, 113), [120])])
 def test_pieces_are_in_groups_where_these_save_padding(sizes, lengths):
     student = np.repeat(np.arange(3), sizes)
     log = PracticeLog.of(student, np.zeros(len(student), int), np.zeros(len(student), int))
     assert [group.row.shape[1] for group in pieces(log, 200)] == lengths
+
+
+@pytest.mark.parametrize("at_a_time", [1, 8, 64])
+def test_lanes_are_examined_on_all_that_is_kept_however_much_at_a_time(at_a_time):
+    log = practice(students=30)
+    (rows,), kept = pieces(log, 200), [np.arange(3, 23), np.arange(1, 30, 3)]
+    networks = jax.vmap(lambda key: DKT(width=4).network(log, key=key))(jax.random.split(jax.random.key(0), 2))
+    dealt = _training._dealt(kept, rows, at_a_time)
+    found = _training._examined(networks, jax.tree.map(jnp.asarray, rows), *dealt, jnp.ones((2, 30)))
+    for lane, own in enumerate(kept):
+        network, some = (
+            jax.tree.map(lambda leaf, lane=lane: leaf[lane], networks),
+            jax.tree.map(lambda x, own=own: x[own], rows),
+        )
+        right = expit(np.asarray(network.logits(jax.tree.map(jnp.asarray, some)), np.float64))
+        answered, graded = some.outcome == 1, some.outcome >= 0
+        expected = -np.log(np.where(answered, right, 1 - right))[graded].sum(), graded.sum()
+        np.testing.assert_allclose(found[lane], expected, rtol=1e-4)
 
 
 def test_lanes_with_an_axis_are_trained_as_each_alone(log, monkeypatch):

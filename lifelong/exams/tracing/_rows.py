@@ -15,7 +15,7 @@ GROUPS = 2
 SAVING = 0.1
 """Share of the padded rows that groups have to save: each costs a compiled program, and a batch that is not full."""
 
-ROUND = 8
+ROUND = 4
 """Lengths are rounded up to a multiple of this, so that logs of nearly equal lengths share compiled programs."""
 
 
