@@ -34,6 +34,7 @@ from ._hypernetworks import TaskCrossEntropy as TaskCrossEntropy
 from ._in_context import EveryItem as EveryItem
 from ._labels import FORBIDDEN as FORBIDDEN
 from ._labels import AngleCrossEntropy as AngleCrossEntropy
+from ._labels import BatchCrossEntropy as BatchCrossEntropy
 from ._labels import CrossEntropy as CrossEntropy
 from ._labels import Feedback as Feedback
 from ._labels import Info as Info
