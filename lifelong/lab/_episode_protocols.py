@@ -121,7 +121,7 @@ def episode_protocol(
     model = Recipe(_convolutions if anchor.method == "maml-cnn" else _perceptron, side=drawings.shape[-1], outputs=5)
     student = BatchLearner(model, Recipe(optax.sgd, learning_rate=INNER_RATE), batch=5)
     outer = Recipe(optax.adam, learning_rate=0.003, eps=5 * 1e-8)
-    learner = MAML(student, optimizer=outer, episodes=32, inner_steps=1)
+    learner = MAML(student, optimizer=outer, episodes=32, at_once=1, inner_steps=1)
     steps = max(1, round(part * ITERATIONS))
     return EpisodeProtocol(world, learner, OneByOne(1, steps), Adaptation(EXAMINED), steps)
 

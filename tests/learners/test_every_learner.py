@@ -116,7 +116,9 @@ DATA = {
 EPISODES = {
     "maml": (lambda: MAML(STUDENT, inner_steps=2, episodes=2), lambda: WAVES),
     "maml of whole batches": (
-        lambda: MAML(BatchLearner(Recipe(NormedMLP, inputs=6, outputs=3), batch=6), inner_steps=2, episodes=2),
+        lambda: MAML(
+            BatchLearner(Recipe(NormedMLP, inputs=6, outputs=3), batch=6), inner_steps=2, episodes=2, at_once=1
+        ),
         lambda: FewShotClasses(images(), ways=3, shots=2, queries=2),
     ),
     "anil": (lambda: ANIL(STUDENT, inner_steps=2, episodes=2), lambda: WAVES),
