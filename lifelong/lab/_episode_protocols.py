@@ -116,14 +116,14 @@ def _turned(batch: Batch, *, key: PRNGKeyArray) -> Batch:
 def episode_protocol(
     anchor: Anchor, drawings: Float[np.ndarray, "characters drawings side side"], part: float = 1.0
 ) -> EpisodeProtocol:
-    """Return the protocol of a published number on Omniglot's drawings; `part` of its steps are taken."""
+    """Return the protocol of a published number on Omniglot's drawings; `part` of its steps are taken, and of its exam."""
     world = DealtClasses(drawings, 5, 1, queries=1, unseen=TESTED, left_out=LEFT_OUT, dealt=DEALT)
     model = Recipe(_convolutions if anchor.method == "maml-cnn" else _perceptron, side=drawings.shape[-1], outputs=5)
     student = BatchLearner(model, Recipe(optax.sgd, learning_rate=INNER_RATE), batch=5)
     outer = Recipe(optax.adam, learning_rate=0.003, eps=5 * 1e-8)
     learner = MAML(student, optimizer=outer, episodes=32, at_once=1, inner_steps=1)
     steps = max(1, round(part * ITERATIONS))
-    return EpisodeProtocol(world, learner, OneByOne(1, steps), Adaptation(EXAMINED), steps)
+    return EpisodeProtocol(world, learner, OneByOne(1, steps), Adaptation(max(5, round(part * EXAMINED))), steps)
 
 
 def _perceptron(side: int, outputs: int, *, key: PRNGKeyArray) -> NormedMLP:
