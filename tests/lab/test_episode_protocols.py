@@ -130,6 +130,7 @@ def test_the_band_is_a_point_and_what_our_seeds_spread():
     assert wide.band == pytest.approx(3 * np.sqrt(0.05**2 + 2.0**2)) and wide.state == "inside"
 
 
+@pytest.mark.slow
 def test_a_miniature_is_lived(monkeypatch):
     monkeypatch.setattr(protocols, "ITERATIONS", 3000)
     ours = rehearse(FC, DRAWINGS, [0, 1], progress=silent)
