@@ -1,6 +1,7 @@
 """What signal experience gives: losses over models and experiences."""
 
 from ._advantages import advantages as advantages
+from ._batch_labels import BatchCrossEntropy as BatchCrossEntropy
 from ._bellman import SquaredBellmanError as SquaredBellmanError
 from ._bellman import Valued as Valued
 from ._bellman import q_targets as q_targets
@@ -34,7 +35,6 @@ from ._hypernetworks import TaskCrossEntropy as TaskCrossEntropy
 from ._in_context import EveryItem as EveryItem
 from ._labels import FORBIDDEN as FORBIDDEN
 from ._labels import AngleCrossEntropy as AngleCrossEntropy
-from ._labels import BatchCrossEntropy as BatchCrossEntropy
 from ._labels import CrossEntropy as CrossEntropy
 from ._labels import Feedback as Feedback
 from ._labels import Info as Info

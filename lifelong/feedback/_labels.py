@@ -51,14 +51,6 @@ class CrossEntropy(eqx.Module):
         return cross_entropy_of(jax.vmap(model)(experience.x), experience)
 
 
-class BatchCrossEntropy(eqx.Module):
-    """Cross-entropy as in `CrossEntropy`, of a model that takes a batch as a whole, such as `NormedMLP`."""
-
-    def __call__(self, model: PyTree, experience: Batch, *, key: PRNGKeyArray) -> tuple[Float[Array, ""], Info]:
-        """Return the mean loss of a batch, its value and the accuracy."""
-        return cross_entropy_of(model(experience.x), experience)
-
-
 class SquaredError(eqx.Module):
     """Half the squared distance of the model's outputs from one-hot labels, summed over outputs: mean of ½ ‖f(x) − y‖²."""
 
