@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from lifelong.errors import BadInput, UnknownName
 from lifelong.lab._agreement import apart, as_front_page, as_page, published, spread
-from lifelong.lab._anchors import WORLDS, Anchor, Comparison, Measured, chosen, compared, results_file
+from lifelong.lab._anchors import Anchor, Comparison, Measured, chosen, compared, results_file
 
 from ._cache import keep_compiled
 from ._options import Command, Out, command_line, option, whole_number
@@ -24,8 +24,9 @@ class Anchors(Command):
     """Show published numbers beside ours, or live them again.
 
     A row is named as `show` names it, or by the beginning of its name: `hsu-2018/ewc/class`, `hsu-2018/ewc`. Rows lived
-    here are kept in the folder of runs and shown in place of those that come with the library. `run` needs MNIST, but
-    not for agents. Ctrl-C saves unfinished lives, and the same command goes on from there; more seeds extend what is stored.
+    here are kept in the folder of runs and shown in place of those that come with the library. `run` needs MNIST, or
+    Omniglot for rows of episodes, but nothing for agents. Ctrl-C saves unfinished lives, and the same command goes on from
+    there; more seeds extend what is stored.
     """
 
     action: Annotated[str, option("show or run", metavar="ACTION")]
@@ -35,7 +36,7 @@ class Anchors(Command):
     seeds: Annotated[int | None, option("run: how many seeds (default: 10, or 5)", type=whole_number, metavar="N")] = (
         None
     )
-    quick: Annotated[bool, option("run: live a tenth with 2 seeds, to see that it runs; store nothing")] = False
+    quick: Annotated[bool, option("run: live a tenth (of episodes, a thousandth) with 2 seeds; store nothing")] = False
     force: Annotated[bool, option("run: forget what is stored of these rows and live them again")] = False
     strict: Annotated[bool, option("exit with code 3 if a row that was lived is not inside its band")] = False
     out: Out = None
@@ -69,19 +70,18 @@ class Anchors(Command):
         return able
 
     def _live(self, rows: Sequence[Anchor]) -> list[Comparison]:
-        from lifelong.lab._reproduce import rehearse, reproduce
-        from lifelong.worlds import dataset
+        from lifelong.lab._reproduce import data_for, rehearse, reproduce
 
-        digits = None if all(row.scenario in WORLDS for row in rows) else dataset("mnist")
+        data = {name: data_for(row) for name, row in {row.data: row for row in rows}.items()}
         lived = []
         with Ticker(len(rows)) as news:
             for row in rows:
                 seeds = range(self.seeds or (2 if self.quick else row.source.seeds))
                 progress = news.of(row.name)
                 if self.quick:
-                    ours = rehearse(row, digits, seeds, progress=progress)
+                    ours = rehearse(row, data[row.data], seeds, progress=progress)
                 else:
-                    ours = reproduce(row, digits, seeds, self.out, force=self.force, progress=progress)
+                    ours = reproduce(row, data[row.data], seeds, self.out, force=self.force, progress=progress)
                 lived.append(Comparison(anchor=row, ours=ours))
                 news.done(lived[-1], self.quick)
         return lived
@@ -100,7 +100,7 @@ class Anchors(Command):
 
     def _print_summary(self, rows: Sequence[Comparison]) -> None:
         if self.quick:
-            print("a tenth of every row was lived: that it runs is all this says")
+            print("a tenth of every row was lived, of episodes a thousandth: that it runs is all this says")
             return
         said = {(one.anchor.method_name, one.anchor.unmeasured or one.anchor.outside): None for one in rows}
         for name, why in said:

@@ -1,6 +1,7 @@
 """What signal experience gives: losses over models and experiences."""
 
 from ._advantages import advantages as advantages
+from ._batch_labels import BatchCrossEntropy as BatchCrossEntropy
 from ._bellman import SquaredBellmanError as SquaredBellmanError
 from ._bellman import Valued as Valued
 from ._bellman import q_targets as q_targets

@@ -23,7 +23,7 @@ def as_front_page(comparisons: Sequence[Comparison]) -> str:
     agree = (
         f"Of {len(states)} published values {lived} have been lived again; {states.count('inside')} agree (✓), "
         f"{lived - states.count('inside')} do not (✗). Ours / published: accuracy in per cent after the last task; "
-        "for agents, the mean return of the last episodes:"
+        "for agents, the mean return of the last episodes; for few shots, on characters never met:"
     )
     parts = [MARK, agree]
     for source, own in _by_source(comparisons):
@@ -60,7 +60,8 @@ _HEAD = f"""# Published numbers
 What others have published, lived again with the parts of this library under the protocols of their code. This page is
 written by `lifelong anchors show --markdown`; `lifelong anchors run` lives rows again.
 
-Accuracies are in per cent, over all tasks after the last one; agents have returns. Ours agrees with a published value
+Accuracies are in per cent, over all tasks after the last one, or over episodes of classes never met; agents have returns. Ours
+agrees with a published value
 (✓) where the two means lie within max({LEAST_BAND:g} point, 3·√(se² + se²)) of each other, in either direction, with
 the standard error se of each; a value that was read from a figure has the error of reading it, too. Coefficients are
 the published ones. What lies outside stays here (✗), with the reason as far as it is known.
@@ -71,7 +72,7 @@ def _section(source: Source, comparisons: Sequence[Comparison]) -> list[str]:
     reading = f", read to about {source.reading:g} points" if source.reading else ""
     return [
         f"\n## {source.title}\n",
-        f"Values: {source.file} ({SPREADS[source.spread]}, {source.runs} runs{reading}).\n",
+        f"Values: {source.file} ({SPREADS[source.spread]}, {_runs(source)}{reading}).\n",
         f"{source.protocol}\n",
         *_table(comparisons),
         *_duration(comparisons),
@@ -79,6 +80,10 @@ def _section(source: Source, comparisons: Sequence[Comparison]) -> list[str]:
         *_listed("Outside its band:", comparisons, "outside"),
         *_listed("Cannot be measured yet:", comparisons, "unmeasured"),
     ]
+
+
+def _runs(source: Source) -> str:
+    return f"{source.runs} runs" if source.runs else "how many runs is not published"
 
 
 def _duration(comparisons: Sequence[Comparison]) -> list[str]:

@@ -21,7 +21,10 @@ from ._folders import default_folder
 WORLDS = ("cart-pole", "acrobot", "mountain-car")
 """Scenarios in which agents act; their values are returns, not percentages."""
 
-SCENARIOS = ("task", "domain", "class", *WORLDS)
+EPISODES = ("5-way-1-shot",)
+"""Scenarios of few-shot episodes; their values are accuracies on classes that training never met."""
+
+SCENARIOS = ("task", "domain", "class", *WORLDS, *EPISODES)
 
 LEAST_BAND = 1.0
 """Points of accuracy within which two numbers always agree: what an unspecified detail of a protocol may change."""
@@ -80,6 +83,13 @@ class Anchor:
     def method_name(self) -> str:
         """The name that the rows of a method begin with."""
         return f"{self.source.name}/{self.method}"
+
+    @property
+    def data(self) -> str | None:
+        """What it is lived on, as `lifelong data` names it; agents need nothing."""
+        if self.scenario in WORLDS:
+            return None
+        return "omniglot" if self.scenario in EPISODES else "mnist"
 
     @property
     def error(self) -> float:
@@ -169,9 +179,9 @@ def anchors() -> tuple[Anchor, ...]:
 
 
 def _texts(suffix: str) -> list[str]:
-    """Return the files about classifiers and about agents."""
-    folder = files("lifelong") / "lab"
-    return [(folder / f"{name}.{suffix}").read_text(encoding="utf-8") for name in ("anchors", "anchors_of_agents")]
+    """Return the files about classifiers, about agents, and about learners from episodes."""
+    folder, names = files("lifelong") / "lab", ("anchors", "anchors_of_agents", "anchors_of_episodes")
+    return [(folder / f"{name}.{suffix}").read_text(encoding="utf-8") for name in names]
 
 
 def _rows(source: Source, method: dict[str, Any]) -> list[Anchor]:

@@ -14,11 +14,12 @@ import numpy as np
 
 from lifelong.errors import BadInput
 from lifelong.life import Life, Progress, fingerprint, live, write_atomically
-from lifelong.worlds import Dataset
+from lifelong.worlds import Dataset, dataset, omniglot
 
 from ._agent_protocols import AgentProtocol, agent_protocol, recent_returns
-from ._anchors import WORLDS, Anchor, Measured, results_file, stored
+from ._anchors import EPISODES, WORLDS, Anchor, Measured, results_file, stored
 from ._clock import clocked
+from ._episode_protocols import EpisodeProtocol, episode_protocol, solved
 from ._protocols import Protocol, protocol
 from ._runner import Interrupted
 from ._store import code_fingerprint
@@ -26,10 +27,22 @@ from ._store import code_fingerprint
 RECORD = 100
 """Steps between the records of learning that a checkpoint carries along."""
 
+Plan = Protocol | AgentProtocol | EpisodeProtocol
+
+Data = Dataset | np.ndarray | None
+"""Digits, drawings of characters, or nothing at all: what rows are lived on."""
+
+
+def data_for(anchor: Anchor) -> Data:
+    """Return what a row is lived on; raise `BadFile` where it is not at hand."""
+    if anchor.data == "omniglot":
+        return np.concatenate([omniglot("background"), omniglot("evaluation")])
+    return None if anchor.data is None else dataset(anchor.data)
+
 
 def reproduce(
     anchor: Anchor,
-    digits: Dataset | None,
+    data: Data,
     seeds: Sequence[int],
     out: Path | None = None,
     *,
@@ -43,7 +56,7 @@ def reproduce(
     Raises `BadFile` where results cannot be read or written.
     """
     path = results_file(out)
-    plan = _plan(anchor, digits)
+    plan = _plan(anchor, data)
     lived_by = fingerprint(plan)
     known = None if force else _lived(stored(path), anchor.name, lived_by)
     missing = [seed for seed in seeds if known is None or seed not in known.accuracy]
@@ -65,28 +78,32 @@ def _lived(rows: Mapping[str, Measured], name: str, lived_by: str) -> Measured |
     return alike[0] if alike else None
 
 
-def _plan(anchor: Anchor, digits: Dataset | None, part: float = 1.0) -> Protocol | AgentProtocol:
-    """Return what is lived; only rows of agents need no digits."""
+def _plan(anchor: Anchor, data: Any, part: float = 1.0) -> Plan:
+    """Return what is lived; only rows of agents need no data."""
     if anchor.scenario in WORLDS:
         return agent_protocol(anchor, part)
-    if digits is None:
-        raise BadInput(f"{anchor.name} is lived on digits, and none were given")
-    return protocol(anchor, digits, part)
+    if data is None:
+        raise BadInput(f"{anchor.name} is lived on {anchor.data}, and nothing was given; take data_for(anchor)")
+    return (episode_protocol if anchor.scenario in EPISODES else protocol)(anchor, data, part)
 
 
-def rehearse(anchor: Anchor, digits: Dataset | None, seeds: Sequence[int], *, progress: Progress) -> Measured:
-    """Live a tenth of a row, on a tenth of the digits: whether it runs, not what it finds. Nothing is stored."""
-    if digits is not None:
-        digits = digits.take(per_class=int(np.bincount(digits.y_train).min()) // 10)
-    plan = _plan(anchor, digits, part=0.1)
+def rehearse(anchor: Anchor, data: Data, seeds: Sequence[int], *, progress: Progress) -> Measured:
+    """Live a tenth of a row, on a tenth of the digits, or a thousandth of one of episodes: whether it runs, not what it finds.
+
+    Nothing is stored.
+    """
+    if isinstance(data, Dataset):
+        data = data.take(per_class=int(np.bincount(data.y_train).min()) // 10)
+    plan = _plan(anchor, data, part=0.001 if anchor.scenario in EPISODES else 0.1)
     return Measured(accuracy=_by_seed(anchor, seeds, _live(plan, seeds, None, progress)), about={})
 
 
-def _live(plan: Protocol | AgentProtocol, seeds: Sequence[int], checkpoint: Path | None, progress: Progress) -> Life:
+def _live(plan: Plan, seeds: Sequence[int], checkpoint: Path | None, progress: Progress) -> Life:
     life = live(
         plan.learner,
         plan.world,
         plan.teacher,
+        plan.exam if isinstance(plan, EpisodeProtocol) else None,
         steps=plan.steps,
         seeds=seeds,
         at_ends=False,
@@ -101,10 +118,15 @@ def _live(plan: Protocol | AgentProtocol, seeds: Sequence[int], checkpoint: Path
 
 
 def _by_seed(anchor: Anchor, seeds: Sequence[int], life: Life) -> dict[int, float | None]:
-    values = recent_returns(life) if anchor.scenario in WORLDS else 100.0 * life.final
-    found = [round(float(value), 3) for value in values]
+    found = [round(float(value), 3) for value in _values(anchor, life)]
     diverged = (life.diverged_at >= 0).tolist()
     return {seed: None if bad else value for seed, value, bad in zip(seeds, found, diverged, strict=True)}
+
+
+def _values(anchor: Anchor, life: Life) -> np.ndarray:
+    if anchor.scenario in WORLDS:
+        return recent_returns(life)
+    return solved(life) if anchor.scenario in EPISODES else 100.0 * life.final
 
 
 def _provenance(protocol: str, steps: int, compiling: float, running: float) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from ._agent import Crew as Crew
 from ._agent import Fortunes as Fortunes
 from ._agent import Lived as Lived
 from ._balanced import BalancedLearner as BalancedLearner
+from ._batch_learner import BatchLearner as BatchLearner
 from ._configurations import CHOICES as CHOICES
 from ._configurations import Configurations as Configurations
 from ._configurations import selected_cap as selected_cap

@@ -47,8 +47,12 @@ class FewShotLearner(Learner):
         learner: the student: its model is where an episode starts, its feedback is the loss on the questions.
         optimizer: the outer one, Adam with a rate of 0.001 unless stated.
         episodes: in a step; 4 unless stated.
+        at_once: how many of them are adapted to side by side, all unless stated. The gradient is the same; fewer need less
+            memory, and on a CPU less time where all the adapted models outgrow its cache (a third of it for MAML's
+            perceptron on Omniglot). `Reptile` always takes all.
 
-    Raises BadInput for fewer than one episode, Mismatch for a world without episodes.
+    Raises BadInput for fewer than one episode, or a number at once that does not divide them, Mismatch for a world without
+    episodes.
     """
 
     learner: GradientLearner
@@ -56,10 +60,13 @@ class FewShotLearner(Learner):
         default_factory=lambda: Recipe(optax.adam, learning_rate=1e-3), kw_only=True
     )
     episodes: int = eqx.field(static=True, default=4, kw_only=True)
+    at_once: int | None = eqx.field(static=True, default=None, kw_only=True)
 
     def __check_init__(self):
         if self.episodes < 1:
             raise BadInput(f"a step needs at least one episode, not {self.episodes}")
+        if self.at_once is not None and (self.at_once < 1 or self.episodes % self.at_once):
+            raise BadInput(f"{self.episodes} episodes cannot be taken {self.at_once} at a time: it must divide them")
 
     def init(self, world: World, *, key: PRNGKeyArray) -> FewShotState:
         """Return a start, of a fresh model of the student's; raise `Mismatch` where the model does not fit the world."""
@@ -94,7 +101,20 @@ class FewShotLearner(Learner):
 
     def slope(self, state: FewShotState, episodes: Episode, keys: Key[Array, " episodes"]) -> tuple[PyTree, Info]:
         """Return the gradient of the mean objective over episodes, and the mean of their infos."""
+        if self.at_once is None:
+            return self._slope(state, episodes, keys)
+        rounds = self.episodes // self.at_once
+        given = jax.tree.map(lambda leaf: leaf.reshape(rounds, self.at_once, *leaf.shape[1:]), (episodes, keys))
 
+        def add(total: PyTree, some: tuple[Episode, Key[Array, " some"]]) -> tuple[PyTree, Info]:
+            slope, info = self._slope(state, *some)
+            return jax.tree.map(jnp.add, total, slope), info
+
+        nothing = jax.tree.map(jnp.zeros_like, eqx.filter(state.start, eqx.is_inexact_array))
+        total, infos = jax.lax.scan(add, nothing, given)
+        return jax.tree.map(lambda s: s / rounds, total), jax.tree.map(lambda values: values.mean(0), infos)
+
+    def _slope(self, state: FewShotState, episodes: Episode, keys: Key[Array, " some"]) -> tuple[PyTree, Info]:
         def mean(start: Start) -> tuple[Float[Array, ""], Info]:
             each = jax.vmap(lambda episode, key: self.objective(start, state, episode, key=key))
             return jax.tree.map(lambda values: values.mean(0), each(episodes, keys))

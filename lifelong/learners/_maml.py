@@ -30,7 +30,7 @@ class MAML(FewShotLearner):
     of a step; first order one.
 
     Args:
-        learner, optimizer, episodes: as in `FewShotLearner`.
+        learner, optimizer, episodes, at_once: as in `FewShotLearner`.
         inner_steps: K, steps on the support set in training; 5 as in learn2learn's example.
         test_steps: steps on it when asked; as in training unless stated.
         first_order: whether to drop second derivatives.

@@ -35,6 +35,7 @@ from ._lstm import LSTM as LSTM
 from ._lstm import recur as recur
 from ._lstm import recur_held as recur_held
 from ._mlp import MLP as MLP
+from ._normed_conv import NormedConvNet as NormedConvNet
 from ._policies import Categorical as Categorical
 from ._policies import EpsilonGreedy as EpsilonGreedy
 from ._policies import Gaussian as Gaussian

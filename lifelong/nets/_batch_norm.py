@@ -15,6 +15,24 @@ Moments = list[Float[Array, "2 _"]]
 EPSILON = 1e-5
 
 
+def moments_of(h: Float[Array, "*places units"]) -> Float[Array, "2 units"]:
+    """Return mean and variance of every unit, over all places it is at: examples, and positions in an image."""
+    places = tuple(range(h.ndim - 1))
+    return jnp.stack([h.mean(places), h.var(places)])
+
+
+def normalised(
+    h: Float[Array, "*places units"],
+    moments: Float[Array, "2 units"],
+    scale: Float[Array, " units"],
+    shift: Float[Array, " units"],
+    epsilon: float,
+) -> Float[Array, "*places units"]:
+    """Return γ (h − μ) / √(σ² + ε) + β, unit by unit."""
+    mean, variance = moments
+    return scale * (h - mean) / jnp.sqrt(variance + epsilon) + shift
+
+
 class NormedMLP(eqx.Module):
     """A perceptron whose hidden layers are normalised over the batch: h_l = relu( γ_l (W_l h_{l−1} − μ) / √(σ² + ε) + β_l ).
 
@@ -26,6 +44,7 @@ class NormedMLP(eqx.Module):
     Args:
         inputs, outputs: numbers in an input (flattened), in an output.
         width: units of every hidden layer.
+        epsilon: ε.
         key: draws the weights, uniform in ±1/√fan_in.
 
     Raises BadInput for sizes below 1.
@@ -34,12 +53,22 @@ class NormedMLP(eqx.Module):
     layers: list[eqx.nn.Linear]
     scales: list[Float[Array, " width"]]
     shifts: list[Float[Array, " width"]]
+    epsilon: float = eqx.field(static=True)
 
-    def __init__(self, inputs: int, outputs: int, width: tuple[int, ...] = (64,), *, key: PRNGKeyArray):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        width: tuple[int, ...] = (64,),
+        epsilon: float = EPSILON,
+        *,
+        key: PRNGKeyArray,
+    ):
         if min(inputs, outputs, *width, 1) < 1:
             raise BadInput(f"a perceptron needs positive sizes: inputs={inputs}, outputs={outputs}, width={width}")
         self.layers = linears([inputs, *width, outputs], [False] * len(width) + [True], key=key)
         self.scales, self.shifts = [jnp.ones(w) for w in width], [jnp.zeros(w) for w in width]
+        self.epsilon = epsilon
 
     def __call__(self, x: Float[Array, "n *shape"], moments: Moments | None = None) -> Float[Array, "n outputs"]:
         """Return the outputs of a batch, normalised by its own moments unless others are given."""
@@ -53,7 +82,6 @@ class NormedMLP(eqx.Module):
         h, found = x.reshape(len(x), -1), []
         for i, (scale, shift) in enumerate(zip(self.scales, self.shifts, strict=True)):
             h = h @ self.layers[i].weight.T
-            mean, variance = jnp.stack([h.mean(0), h.var(0)]) if given is None else given[i]
-            found.append(jnp.stack([mean, variance]))
-            h = jax.nn.relu(scale * (h - mean) / jnp.sqrt(variance + EPSILON) + shift)
+            found.append(moments_of(h) if given is None else given[i])
+            h = jax.nn.relu(normalised(h, found[-1], scale, shift, self.epsilon))
         return jax.vmap(self.layers[-1])(h), found

@@ -95,14 +95,20 @@ class FewShotClasses(FewShot):
         """As many labels as ways."""
         return self.ways
 
-    def deal(self, part: Int[Array, ""], *, key: PRNGKeyArray) -> Episode:
-        """Return one episode."""
+    def pick(
+        self, part: Int[Array, ""], *, key: PRNGKeyArray
+    ) -> tuple[Int[Array, " ways"], Int[Array, "ways examples"]]:
+        """Return which classes of a part an episode is about, and which examples of each: its shots, then its queries."""
         for_classes, for_examples = jax.random.bits(key, (2,), jnp.uint32)
         way, place = jnp.arange(self.ways), jnp.arange(self.shots + self.queries)
         classes = self.first[part] + shuffled(way, self.count[part], jnp.zeros_like(way), for_classes)
         size = jnp.int32(self.x.shape[1])
-        rows = jax.vmap(lambda w: shuffled(place, size, jnp.full_like(place, w), for_examples))(way)
-        x, y = self.x[classes[:, None], rows], jnp.broadcast_to(way[:, None], rows.shape)
+        return classes, jax.vmap(lambda w: shuffled(place, size, jnp.full_like(place, w), for_examples))(way)
+
+    def deal(self, part: Int[Array, ""], *, key: PRNGKeyArray) -> Episode:
+        """Return one episode."""
+        classes, rows = self.pick(part, key=key)
+        x, y = self.x[classes[:, None], rows], jnp.broadcast_to(jnp.arange(self.ways)[:, None], rows.shape)
         return episode(x, y, self.shots, part)
 
 

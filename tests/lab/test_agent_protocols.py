@@ -56,5 +56,5 @@ def test_a_value_is_the_mean_return_of_the_last_episodes():
 
 
 def test_rows_of_classifiers_ask_for_their_digits(tmp_path):
-    with pytest.raises(BadInput, match="is lived on digits, and none were given"):
+    with pytest.raises(BadInput, match="is lived on mnist, and nothing was given"):
         reproduce(row("hsu-2018/adam/class"), None, [0], tmp_path, progress=silent)

@@ -15,6 +15,7 @@ from lifelong.learners import (
     POET,
     PPO,
     BalancedLearner,
+    BatchLearner,
     Configurations,
     CubeLearner,
     DirectPath,
@@ -114,6 +115,12 @@ DATA = {
 
 EPISODES = {
     "maml": (lambda: MAML(STUDENT, inner_steps=2, episodes=2), lambda: WAVES),
+    "maml of whole batches": (
+        lambda: MAML(
+            BatchLearner(Recipe(NormedMLP, inputs=6, outputs=3), batch=6), inner_steps=2, episodes=2, at_once=1
+        ),
+        lambda: FewShotClasses(images(), ways=3, shots=2, queries=2),
+    ),
     "anil": (lambda: ANIL(STUDENT, inner_steps=2, episodes=2), lambda: WAVES),
     "meta-sgd": (lambda: MetaSGD(STUDENT, inner_steps=2, episodes=2), lambda: WAVES),
     "reptile": (lambda: Reptile(STUDENT, inner_steps=2, episodes=2), lambda: WAVES),

@@ -9,13 +9,23 @@ import pytest
 
 from lifelong.errors import BadInput, Mismatch, UnknownName
 from lifelong.exams import Adaptation
-from lifelong.learners import ANIL, MAML, GradientLearner, MetaSGD, MultiTask, ProtoNet, Regressor, Reptile
+from lifelong.learners import (
+    ANIL,
+    MAML,
+    BatchLearner,
+    GradientLearner,
+    MetaSGD,
+    MultiTask,
+    ProtoNet,
+    Regressor,
+    Reptile,
+)
 from lifelong.life import live, silent
 from lifelong.memory import L2, Memory
-from lifelong.nets import MLP
+from lifelong.nets import MLP, NormedConvNet, NormedMLP
 from lifelong.recipe import Recipe
 from lifelong.teachers import OneByOne
-from lifelong.worlds import FewShotClasses, Lesson, Sines, Split
+from lifelong.worlds import FewShotClasses, Lesson, Sines, Split, dataset
 
 KEY = jax.random.key(0)
 RATE = 0.1
@@ -71,6 +81,14 @@ def test_the_gradient_of_a_line_by_hand(first_order):
     np.testing.assert_allclose([found.weight[0, 0], found.bias[0]], expected, rtol=2e-4, atol=1e-5)
 
 
+def test_a_few_episodes_at_a_time_are_all_of_them():
+    world, (whole, some) = Sines(shots=6, queries=4), (MAML(sine_student(), episodes=6, at_once=n) for n in (None, 2))
+    state, episodes = born(whole, world)
+    each = [eqx.filter_jit(lambda w, s, e: w.learn(s, e, key=KEY))(who, state, episodes) for who in (whole, some)]
+    for a, b in zip(*(jax.tree.leaves(eqx.filter(one, eqx.is_inexact_array)) for one in each), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", [MAML, MetaSGD])
 def test_second_order_gradients_are_those_of_finite_differences(kind):
     """In the direction of a random vector, over weights and rates: (f(θ+hv) − f(θ−hv)) / 2h."""
@@ -89,6 +107,55 @@ def test_second_order_gradients_are_those_of_finite_differences(kind):
     gradient = jax.tree.leaves(eqx.filter(slope(who, state, episodes), eqx.is_inexact_array))
     along = sum(float((g * v).sum()) for g, v in zip(gradient, direction, strict=True))
     assert (value(1e-2) - value(-1e-2)) / 2e-2 == pytest.approx(along, rel=2e-2)
+
+
+def normed_perceptron(*, key):
+    return NormedMLP(36, 3, (7, 6), epsilon=0.1, key=key)
+
+
+def normed_convolutions(*, key):
+    return NormedConvNet((6, 6), 3, (4, 5), epsilon=0.1, key=key)
+
+
+WHOLE = {"perceptron": Recipe(normed_perceptron), "convolutions": Recipe(normed_convolutions)}
+
+
+@pytest.mark.parametrize("net", WHOLE)
+def test_second_order_gradients_go_through_the_moments_of_support_and_questions(net):
+    """Along the gradient itself, of which moments that are taken for constants would lose a part."""
+    student = BatchLearner(WHOLE[net], Recipe(optax.sgd, learning_rate=RATE), batch=3)
+    who = MAML(student, inner_steps=1, episodes=2)
+    drawings = np.random.default_rng(1).random((5, 8, 6, 6), np.float32)
+    state, episodes = born(who, FewShotClasses(drawings, ways=3, shots=1, queries=2))
+    weights, static = eqx.partition(state.start, eqx.is_inexact_array)
+    gradient = eqx.filter(slope(who, state, episodes), eqx.is_inexact_array)
+    length = float(optax.tree.norm(gradient))
+
+    def value(h):
+        moved = jax.tree.map(lambda leaf, g: leaf + h / length * g, weights, gradient)
+        return float(objective(who, state, eqx.combine(moved, static), episodes))
+
+    assert (value(2e-3) - value(-2e-3)) / 4e-3 == pytest.approx(length, rel=2e-2)
+
+
+def test_support_and_questions_are_normalised_each_by_itself():
+    """By hand: one step on the whole support set, then the questions as a batch of their own."""
+    student = BatchLearner(WHOLE["perceptron"], Recipe(optax.sgd, learning_rate=RATE), batch=3)
+    who = MAML(student, inner_steps=1, episodes=2)
+    world = FewShotClasses(np.random.default_rng(1).random((5, 8, 6, 6), np.float32), ways=3, shots=1, queries=2)
+    state, episodes = born(who, world)
+    support, query = jax.tree.map(lambda leaf: leaf[0], episodes)
+
+    @eqx.filter_jit
+    def by_hand(model):
+        def loss(model, x, y):
+            return -(jax.nn.log_softmax(model(x)) * jax.nn.one_hot(y, 3)).sum(-1).mean()
+
+        steps = jax.tree.map(lambda g: -RATE * g, eqx.filter_grad(loss)(model, support.x, support.y))
+        return model(query.x), eqx.apply_updates(model, steps)(query.x)
+
+    answers = eqx.filter_jit(lambda w, s: w.solve(s, support, query.x, key=KEY))(who, state)
+    np.testing.assert_allclose(answers, np.stack(by_hand(state.start.model)), rtol=1e-4, atol=1e-5)
 
 
 def test_first_order_drops_second_derivatives_and_nothing_else():
@@ -226,15 +293,26 @@ def test_alone_and_side_by_side_are_the_same(life):
     np.testing.assert_allclose(one.records["loss"][0], two.records["loss"][1], rtol=1e-4)
 
 
+def _four_ways(shape):
+    x = np.zeros((24, *shape), np.float32)
+    return Split(dataset((x, np.arange(24) % 4)), 2)
+
+
 def test_what_does_not_fit_is_said_before_anything_runs(tiny):
     with pytest.raises(Mismatch, match="MAML learns from episodes, and Split has none"):
         MAML(class_student()).init(Split(tiny, 2), key=KEY)
     with pytest.raises(Mismatch, match="the world has 4 classes; build the model with outputs=4"):
         MAML(class_student()).init(FewShotClasses(images(), ways=4), key=KEY)
+    with pytest.raises(Mismatch, match=r"logits of the shape \(3, 4\), not with"):
+        BatchLearner(WHOLE["perceptron"], batch=3).init(_four_ways((6, 6)), key=KEY)
+    with pytest.raises(Mismatch, match=r"cannot take a batch of the shape \(3, 5, 5\)"):
+        BatchLearner(WHOLE["perceptron"], batch=3).init(_four_ways((5, 5)), key=KEY)
     with pytest.raises(UnknownName, match="no part of MLP named 'heads'; did you mean 'head'"):
         MAML(class_student(), adapts=("heads",)).init(FewShotClasses(images(), ways=3), key=KEY)
     with pytest.raises(BadInput, match="at least 0"):
         MAML(class_student(), inner_steps=-1)
+    with pytest.raises(BadInput, match="6 episodes cannot be taken 4 at a time"):
+        MAML(class_student(), episodes=6, at_once=4)
     with pytest.raises(BadInput, match="at least one episode"):
         ProtoNet(class_student(), episodes=0)
     with pytest.raises(BadInput, match="at least one episode"):
