@@ -100,11 +100,11 @@ def _forward(given: Array, weight: Array) -> tuple[tuple[Array, Array], tuple]:
 
 
 def _at(values: Array, t: Array) -> Array:
-    return jax.lax.dynamic_index_in_dim(values, t, keepdims=False, allow_negative_indices=False)
+    return jax.lax.dynamic_index_in_dim(values, t, keepdims=False)
 
 
 def _put(values: Array, now: Array, t: Array) -> Array:
-    return jax.lax.dynamic_update_index_in_dim(values, now, t, 0, allow_negative_indices=False)
+    return jax.lax.dynamic_update_index_in_dim(values, now, t, 0)
 
 
 def _slopes(gates: _Gates, cell: Array) -> _Slopes:
