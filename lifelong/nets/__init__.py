@@ -40,6 +40,7 @@ from ._policies import EpsilonGreedy as EpsilonGreedy
 from ._policies import Gaussian as Gaussian
 from ._policies import Policy as Policy
 from ._projected import Projected as Projected
+from ._questions_apart import QuestionsApart as QuestionsApart
 from ._reader import Reader as Reader
 from ._sampling import Sampled as Sampled
 from ._sampling import Sampler as Sampler
