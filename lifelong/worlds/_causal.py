@@ -39,7 +39,6 @@ class Causal(Problems):
         branching: None for chains; else the number of causes per node of a random graph without cycles.
         order: in which order causes are stated.
         questions: how many a demonstration asks, an even number or one; only of several can answers be permuted.
-        names: how many names there are, at most 40.
 
     Raises BadInput for sizes that make no graph and numbers of questions that cannot be balanced, UnknownName for an order
     that there is not.
@@ -55,7 +54,6 @@ class Causal(Problems):
     branching: float | None = eqx.field(static=True)
     order: Order = eqx.field(static=True)
     questions: int = eqx.field(static=True)
-    names: int = eqx.field(static=True)
     tasks: int = eqx.field(static=True)
     prompt_length: int = eqx.field(static=True)
     outputs: int = eqx.field(static=True, default=len(CAUSAL_WORDS))
@@ -73,23 +71,19 @@ class Causal(Problems):
         branching: float | None = None,
         order: Order = "sequential",
         questions: int = 1,
-        names: int = NAMES,
     ):
         if order not in ("sequential", "reversed", "shuffled"):
             raise UnknownName("order of statements", str(order), ("sequential", "reversed", "shuffled"))
-        if not 2 <= nodes[0] <= nodes[1] <= names <= NAMES or (branching is not None and branching <= 0):
-            raise BadInput(
-                f"a graph has at least 2 nodes, the fewest first, at most as many as there are names, of which there are up to "
-                f"{NAMES}, and some causes: {nodes=}, {names=}, {branching=}"
-            )
+        if not 2 <= nodes[0] <= nodes[1] <= NAMES or (branching is not None and branching <= 0):
+            raise BadInput(f"a graph has 2 … {NAMES} nodes, the fewest first, and some causes: {nodes=}, {branching=}")
         if questions < 1 or (questions > 1 and questions % 2):
             raise BadInput(f"half of the questions are answered 'yes': ask one, or an even number, not {questions}")
         if isinstance(scrambled, float) and scrambled > 0 and questions == 1:
             raise BadInput("only answers to several questions can be permuted: give scrambled=0, or questions=2")
         self.fewest, self.most = nodes
         self.flip, self.distant, self.scrambled = (jnp.asarray(x, jnp.float32) for x in (flip, distant, scrambled))
-        self.branching, self.order, self.questions, self.names = branching, order, questions, names
-        pairs = np.asarray([(i, j) for i in range(names) for j in range(names) if i != j], np.int32)
+        self.branching, self.order, self.questions = branching, order, questions
+        pairs = np.asarray([(i, j) for i in range(NAMES) for j in range(NAMES) if i != j], np.int32)
         held = is_held_out(pairs @ [NAMES, 1])
         self.taught, self.held = jnp.asarray(pairs[~held]), jnp.asarray(pairs[held])
         self.tasks = self.most - self.fewest + 1
@@ -115,7 +109,7 @@ class Causal(Problems):
         keys, n = jax.random.split(key, 5), len(task)
         nodes = self.fewest + task
         first = pairs[jax.random.randint(keys[0], (n,), 0, len(pairs))]
-        chance = jax.random.uniform(keys[1], (n, self.names))
+        chance = jax.random.uniform(keys[1], (n, NAMES))
         rows = jnp.arange(n)
         chance = chance.at[rows, first[:, 0]].set(-2.0).at[rows, first[:, 1]].set(-1.0)
         names = _NAME + jnp.argsort(chance, 1)[:, : self.most]
