@@ -1,11 +1,13 @@
 """An epoch of deep knowledge tracing, with plain PyTorch and with lifelong, on a real log and on a simulated one.
 
-    python benchmarks/deep_tracing.py [--log lkt|simulated] [--json]
+    python benchmarks/deep_tracing.py [--log lkt|simulated|psi-kt] [--json]
 
 Both learn the same histories with the same widths, batches and optimizer, for five folds of students. PyTorch learns the
 folds one after the other, so the seconds of one are multiplied, with the number of threads that suits it best; lifelong's
-folds are lanes. An epoch includes predicting the students who are kept apart to stop by. The environment of PyTorch comes
-from install_peers.sh; results/deep_tracing.json keeps the last run of each log.
+folds are lanes. An epoch includes predicting the students who are kept apart to stop by. The limit is what the matrix
+products alone take, without any padding, on all cores at once (limit_dkt.py). `psi-kt` has no peer: it is PSI-KT fitted to
+LKT with sixteen seeds, until it stops by itself (own_psi_kt.py). The environment of PyTorch comes from install_peers.sh;
+results/deep_tracing.json keeps the last run of each log.
 """
 
 import argparse
@@ -25,24 +27,29 @@ from lifelong.worlds import practice_log
 HERE = Path(__file__).resolve().parent
 PEER = HERE.parent / ".peers" / "torch" / "bin" / "python"
 RESULTS = HERE / "results" / "deep_tracing.json"
-LOGS = {"lkt": {"epochs": 4}, "simulated": {"epochs": 1}}
+LOGS = {"lkt": {"epochs": 20}, "simulated": {"epochs": 1}}
+SEEDS = 16
 SETTINGS = {"folds": 5, "width": 64, "batch": 32, "learning_rate": 5e-3, "longest": 200}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--log", action="append", choices=LOGS, help="both unless given")
+    parser.add_argument("--log", action="append", choices=[*LOGS, "psi-kt"], help="all unless given")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
     if not PEER.exists():
         print(f"PyTorch is not installed in {PEER.parent.parent}: run benchmarks/install_peers.sh", file=sys.stderr)
         return 2
-    results = {name: measure(name) for name in options.log or LOGS}
+    names = options.log or [*LOGS, "psi-kt"]
+    results = {name: seeds() if name == "psi-kt" else measure(name) for name in names}
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     RESULTS.write_text(json.dumps(kept | results, indent=1) + "\n")
     if options.json:
         print(json.dumps(results, indent=1))
-    else:
+        return 0
+    if alone := results.pop("psi-kt", None):
+        print(f"PSI-KT on LKT, {alone['seeds']} seeds: {alone['cold']:.0f} s, and {alone['warm']:.0f} s again")
+    if results:
         Console(width=120).print(table(results))
     return 0
 
@@ -60,17 +67,26 @@ def measure(name: str) -> Report:
             for threads in range(1, usable_cores() + 1)
         ]
         (own,) = finish([launch([sys.executable, str(HERE / "own_dkt.py"), *given])])
+        attempts = len(columns["outcome"])
+        limit = [sys.executable, str(HERE / "limit_dkt.py"), json.dumps(settings), str(attempts)]
+        (least,) = finish([launch(limit)])
     peer = min(peers, key=lambda report: report["epoch"])
     return {
-        "attempts": len(columns["outcome"]),
+        "attempts": attempts,
         "students": len(np.unique(columns["student"])),
         "settings": settings,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": describe_machine(),
         "pytorch": peer | {"folds": peer["epoch"] * settings["folds"]},
         "lifelong": own,
+        "limit": least,
         "ratio": peer["epoch"] * settings["folds"] / own["epoch"],
     }
+
+
+def seeds() -> Report:
+    (report,) = finish([launch([sys.executable, str(HERE / "own_psi_kt.py"), str(SEEDS)])])
+    return report | {"machine": describe_machine(), "date": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 def real() -> dict[str, np.ndarray]:
@@ -96,14 +112,13 @@ def simulated(students: int, attempts: int, skills: int) -> dict[str, np.ndarray
 
 def table(results: dict[str, Report]) -> Table:
     shown = Table(title="DKT, one epoch of five folds", title_justify="left")
-    for place, column in enumerate(
-        ("log", "attempts", "PyTorch, s", "lifelong, s", "PyTorch ÷ lifelong", "first, s", "AUC")
-    ):
+    columns = ("log", "attempts", "PyTorch, s", "lifelong, s", "limit, s", "PyTorch ÷ lifelong", "first, s", "AUC")
+    for place, column in enumerate(columns):
         shown.add_column(column, justify="right" if place else "left")
     for name, one in results.items():
-        peer, own = one["pytorch"], one["lifelong"]
+        peer, own, limit = one["pytorch"], one["lifelong"], one["limit"]["seconds"]
         shown.add_row(name, f"{one['attempts']:,}", f"{peer['folds']:.2f} ({peer['threads']} threads)", f"{own['epoch']:.2f}",
-            f"{one['ratio']:.2f}", f"{own['first']:.1f}", f"{peer['auc']:.3f}, {own['auc']:.3f}")  # fmt: skip
+            f"{limit:.2f}", f"{one['ratio']:.2f}", f"{own['first']:.1f}", f"{peer['auc']:.3f}, {own['auc']:.3f}")  # fmt: skip
     return shown
 
 

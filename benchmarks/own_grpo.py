@@ -29,9 +29,7 @@ def main(folder: str, settings: str, seeds: str) -> None:
     life, count = json.loads(settings), int(seeds)
     model = load_language_model(f"{folder}/model")
     adam = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(life["rate"]))
-    learner = PolicyLearner(
-        Trained(model), GRPO(divergence=0.0), adam, prompts=life["prompts"], samples=life["samples"]
-    )
+    learner = PolicyLearner(Trained(model), GRPO(regular=False), adam, prompts=life["prompts"], samples=life["samples"])
     lived(learner, FEW, count)
     seconds, last = [], None
     for _ in range(3):

@@ -12,7 +12,7 @@ import pytest
 
 import lifelong
 from lifelong import _runtime as runtime
-from lifelong._runtime import FAULTY, FLAG
+from lifelong._runtime import COUNT, DEVICES, FAULTY, FLAG, cores
 
 INHERITED = {name: value for name, value in os.environ.items() if not name.startswith(("XLA_", "JAX_"))}
 
@@ -34,6 +34,7 @@ def run(code, *options, timeout=300, **environment):
 STATE = (
     "from lifelong._runtime import guard_state; import os; print(guard_state(), '|', os.environ.get('XLA_FLAGS', ''))"
 )
+BOTH = f"--{FLAG}=false --{DEVICES}={cores()}"
 COMPUTE = "import jax; assert jax.jit(lambda x: x + 1)(1) == 2;"
 
 RECURRENT = """
@@ -68,9 +69,9 @@ def test_recurrent_nets_side_by_side_run_to_their_end():
 
 
 def test_the_flag_is_added_to_those_of_the_user_and_jax_takes_it():
-    assert run(f"import lifelong; {COMPUTE} {STATE}") == f"set by lifelong | --{FLAG}=false"
+    assert run(f"import lifelong; {COMPUTE} {STATE}") == f"set by lifelong | {BOTH}"
     others = run(f"import lifelong; {COMPUTE} {STATE}", XLA_FLAGS="--xla_backend_optimization_level=1")
-    assert others == f"set by lifelong | --xla_backend_optimization_level=1 --{FLAG}=false"
+    assert others == f"set by lifelong | --xla_backend_optimization_level=1 {BOTH}"
 
 
 def test_it_is_early_enough_if_jax_is_imported_but_has_not_begun():
@@ -83,7 +84,7 @@ def test_it_is_early_enough_if_jax_is_imported_but_has_not_begun():
 def test_the_choice_of_the_user_is_respected(flags, value):
     given = f"--{FLAG}{flags.format(value)}"
     said = run(f"import lifelong; {COMPUTE} {STATE}", "-W", "error", XLA_FLAGS=given)
-    assert said == f"left as you set it ({FLAG}={value}) | {given}"
+    assert said == f"left as you set it ({FLAG}={value}) | {given} --{DEVICES}={cores()}"
 
 
 def test_flags_in_a_file_are_read_and_never_broken(tmp_path):
@@ -115,6 +116,17 @@ def test_a_warning_says_what_to_do_where_jax_was_already_running():
 
 def test_nothing_is_said_where_jax_was_running_with_the_flag():
     assert run(f"{COMPUTE} import lifelong; {STATE}", "-W", "error", XLA_FLAGS=f"--{FLAG}=false").startswith("left as")
+
+
+SPREAD = "import jax, lifelong; from lifelong._runtime import devices_state; print(jax.device_count(), devices_state())"
+
+
+def test_every_core_is_a_device_unless_the_user_has_decided():
+    assert run(SPREAD) == f"{cores()} set by lifelong"
+    assert run(SPREAD, XLA_FLAGS=f"--{DEVICES}=3") == "3 left as you set it (3)"
+    assert run(SPREAD, **{COUNT: "3"}) == "3 left as you set it (3)"
+    assert run(f"import lifelong, jax; jax.config.update({COUNT.lower()!r}, 3); {SPREAD}") == "3 set by lifelong"
+    assert run(f"{COMPUTE} {SPREAD}", XLA_FLAGS=f"--{FLAG}=false").startswith("1 not set: JAX was already running")
 
 
 @pytest.mark.parametrize("installed", ["0.9.1", "0.11.0", "none"])

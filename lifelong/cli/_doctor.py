@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lifelong._runtime import devices_state, guard_state
 from lifelong.lab._folders import default_folder
 
 from ._cache import compile_cache, keep_compiled
@@ -35,7 +36,8 @@ class Doctor(Command):
             "python": f"{platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores",
             "packages": {name: _version(name) for name in PACKAGES},
             "devices": _devices(),
-            "hang_guard": _guard(),
+            "device_for_every_core": devices_state(),
+            "hang_guard": guard_state(),
             "compile_cache": _cache_facts(compile_cache()),
             "data": _data(),
             "runs": _runs_facts(self.out or default_folder()),
@@ -61,12 +63,6 @@ def _devices() -> list[str]:
     import jax
 
     return [f"{device.device_kind} ({device.platform})" for device in jax.devices()]
-
-
-def _guard() -> str:
-    from lifelong._runtime import guard_state
-
-    return guard_state()
 
 
 def _cache_facts(folder: Path) -> dict[str, Any]:

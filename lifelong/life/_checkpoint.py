@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from errno import EISDIR
@@ -105,23 +105,17 @@ def _alike(stored: np.ndarray | None, value: np.ndarray) -> bool:
     return stored is not None and stored.shape == value.shape and stored.dtype == value.dtype
 
 
-def pack(states: Sequence[PyTree]) -> dict[str, np.ndarray]:
-    """Return the array leaves of the states of all groups of lanes by number, keys as their data."""
-    leaves = zip(*map(_arrays, states), strict=True)
-    return {f"state.{i:05d}": np.concatenate([np.asarray(_data(one)) for one in ones]) for i, ones in enumerate(leaves)}
+def pack(state: PyTree) -> dict[str, np.ndarray]:
+    """Return the array leaves of a state by number, keys as their data."""
+    return {f"state.{i:05d}": np.asarray(_data(leaf)) for i, leaf in enumerate(_arrays(state))}
 
 
-def unpack(tensors: Mapping[str, np.ndarray], like: Sequence[PyTree]) -> tuple[PyTree, ...]:
-    """Return the states of groups that are `like` these, equal in size, with their array leaves from the packed ones."""
-    return tuple(_unpacked(tensors, state, group, len(like)) for group, state in enumerate(like))
-
-
-def _unpacked(tensors: Mapping[str, np.ndarray], like: PyTree, group: int, groups: int) -> PyTree:
+def unpack(tensors: Mapping[str, np.ndarray], like: PyTree) -> PyTree:
+    """Return a state that is `like` this one, with its array leaves from the packed ones."""
     leaves, structure = jax.tree.flatten(like)
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array)]
     for number, place in enumerate(places):
-        own = np.split(tensors[f"state.{number:05d}"], groups)[group]
-        leaves[place] = _like(own, leaves[place])
+        leaves[place] = _like(tensors[f"state.{number:05d}"], leaves[place])
     return jax.tree.unflatten(structure, leaves)
 
 

@@ -38,15 +38,6 @@ class Lanes(NamedTuple):
         """Return the lanes as an exam sees them that does not look at all of a learner."""
         return self._replace(swept=self.swept.examined(), shared=self.shared.examined())
 
-    def split(self, groups: int) -> list["Lanes"]:
-        """Return the lanes in so many groups of equal size, in their order."""
-        size = self.count // groups
-        parts = [slice(i * size, (i + 1) * size) for i in range(groups)]
-        return [
-            self._replace(keys=self.keys[part], swept=jax.tree.map(lambda leaf, part=part: leaf[part], self.swept))
-            for part in parts
-        ]
-
 
 def lay_out(parts: Parts, seeds: int | Sequence[int], sweep: Mapping[str, Sequence[float]], key: PRNGKeyArray) -> Lanes:
     """Return one lane for every combination of swept values and seed.

@@ -101,8 +101,8 @@ class _Lived(NamedTuple):
     """What has been lived, replaced as a whole: an interruption finds it as it was before a chunk or as it is after."""
 
     step: int
-    states: tuple[Any, ...]
-    """One for each group of lanes; none before the first step."""
+    state: Any
+    """That of all lanes; None before the first step."""
     finite: np.ndarray
     """Whether each lane's state is finite now."""
     diverged: np.ndarray
@@ -122,7 +122,7 @@ class _Run:
         self.sat_ends = self.ends if at_ends else set()
         self.sittings = {0, steps} | self.sat_ends | set(range(every, steps, every) if every else ())
         self.identity = (steps, every, at_ends, record)
-        self.lived = _Lived(-1, (), np.full(lanes.count, True), np.full(lanes.count, -1))
+        self.lived = _Lived(-1, None, np.full(lanes.count, True), np.full(lanes.count, -1))
 
     def live(self, path: Path | None, save_every: float, progress: Progress) -> Life:
         """Live on to the last step, saving on the way; return what was lived, finished or not."""
@@ -147,7 +147,7 @@ class _Run:
 
     def _begin(self) -> None:
         if self.lived.step < 0:
-            self.lived = self._look_up(self.lived._replace(step=0, states=self.call(programs.begin, ())))
+            self.lived = self._look_up(self.lived._replace(step=0, state=self.call(programs.begin, None)))
 
     def _chunk(self, pace: Pace) -> None:
         """Advance to the next look-up, or as far as fits the pace and the record."""
@@ -156,30 +156,30 @@ class _Run:
         room = CAPACITY * self.record - start % self.record
         stop = min(ahead, start + pace.steps, start + room)
         numbers = map(np.int32, (start, stop, self.record))
-        states, records, finite = zip(*self.call(programs.advance, self.lived.states, *numbers), strict=True)
+        state, records, finite = self.call(programs.advance, self.lived.state, *numbers)
         kept = stop // self.record - start // self.record
         records = {name: values[:, :kept] for name, values in on_host(records).items()}
-        lived = self.lived._replace(step=stop, states=states, finite=on_host(finite))
+        lived = self.lived._replace(step=stop, state=state, finite=on_host(finite))
         pace.measured(stop - start, time.perf_counter() - began)
         self.lived = self._look_up(lived._replace(records=(*lived.records, records)))
 
     def _look_up(self, lived: _Lived) -> _Lived:
         """Do what is due at a step: tell of the end of a task, sit the exam."""
-        step, states, diverged = lived.step, lived.states, lived.diverged
+        step, state, diverged = lived.step, lived.state, lived.diverged
         if step in self.ends and self.parts.learner.consolidates:
-            states = self.call(programs.consolidate, states, np.int32(step))
+            state = self.call(programs.consolidate, state, np.int32(step))
         if step not in self.sittings:
-            return lived._replace(states=states)
+            return lived._replace(state=state)
         diverged = np.where((diverged < 0) & ~lived.finite, step, diverged)
-        sat = {name: _blank(values, diverged >= 0) for name, values in self._sit(states, step).items()}
-        return lived._replace(states=states, diverged=diverged, exams=(*lived.exams, sat))
+        sat = {name: _blank(values, diverged >= 0) for name, values in self._sit(state, step).items()}
+        return lived._replace(state=state, diverged=diverged, exams=(*lived.exams, sat))
 
-    def _sit(self, states: tuple[Any, ...], step: int) -> dict[str, np.ndarray]:
+    def _sit(self, state: Any, step: int) -> dict[str, np.ndarray]:
         """Return what the exam finds in every lane, and which task was taught last."""
-        taught = on_host([state.taught for state in states])
+        taught = on_host(state.taught)
         if not self.parts.exam.whole:
-            states = tuple(state.examined(self.parts.learner) for state in states)
-        return {**on_host(self.examine(programs.sit, states, np.int32(step))), "taught": taught}
+            state = state.examined(self.parts.learner)
+        return {**on_host(self.examine(programs.sit, state, np.int32(step))), "taught": taught}
 
     def _life(self, interrupted: bool) -> Life:
         """Gather what was lived."""
@@ -198,7 +198,7 @@ class _Run:
             exam_dims=self.parts.exam.dims,
             results=results,
             diverged_at=lived.diverged,
-            state=together(lived.states),
+            state=together(lived.state),
         )
 
     def _sat(self) -> list[int]:
@@ -210,7 +210,7 @@ class _Run:
     def save(self, path: Path) -> None:
         """Write the checkpoint."""
         lived = self.lived
-        tensors = pack(lived.states) | {
+        tensors = pack(lived.state) | {
             "step": np.asarray(lived.step),
             "diverged": lived.diverged,
             "finite": lived.finite,
@@ -221,7 +221,7 @@ class _Run:
 
     def load(self, path: Path) -> None:
         """Take over from a checkpoint of this very life."""
-        like = self.call(programs.begin, ())
+        like = self.call(programs.begin, None)
         tensors = load_checkpoint(path, self._fingerprint(), pack(like))
         lived = _Lived(int(tensors["step"]), unpack(tensors, like), tensors["finite"], tensors["diverged"])
         exams = {name[5:]: values for name, values in tensors.items() if name.startswith("exam.")}

@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Int, Key, PRNGKeyArray, PyTree
 
 from lifelong.exams import Exam
@@ -23,6 +24,12 @@ from lifelong.worlds import Mixture, World
 
 CAPACITY = 512
 """Records that one chunk can hold."""
+
+LANES = "lanes"
+"""The axis of a mesh of devices that lanes are dealt along."""
+
+BY_LANE, WHOLE = PartitionSpec(LANES), PartitionSpec()
+"""How arrays lie on several devices: split along their first axis, or all of them on each."""
 
 
 class Parts(eqx.Module):
@@ -78,13 +85,26 @@ def compiler_options() -> dict[str, int]:
 
 
 def _per_lane(function: Callable) -> Callable:
-    """Compile `function(parts, key, state, …)` for many lanes at once.
+    """Compile `function(parts, key, state, …)` for many lanes at once, dealt to the devices of a mesh.
 
     Swept leaves, keys and states have a leading lane axis; shared leaves and the remaining arguments have none.
     """
 
     @partial(eqx.filter_jit, compiler_options=compiler_options())  # pyright: ignore[reportCallIssue]
-    def compiled(swept: Parts, shared: Parts, keys: Key[Array, " lanes"], state: PyTree, *rest: Any) -> Any:
+    def compiled(mesh: Mesh, *given: Any) -> Any:
+        arrays, static = eqx.partition((*given[:4], given[4:]), eqx.is_array)
+        kept: list[PyTree] = []
+
+        def on_device(*arrays: PyTree) -> PyTree:
+            made, rest = eqx.partition(lanes(*eqx.combine(arrays, static)), eqx.is_array)
+            kept.append(rest)
+            return made
+
+        by = (BY_LANE, WHOLE, BY_LANE, BY_LANE, WHOLE)
+        made = jax.shard_map(on_device, mesh=mesh, in_specs=by, out_specs=BY_LANE, check_vma=False)(*arrays)
+        return eqx.combine(made, kept[-1])
+
+    def lanes(swept: Parts, shared: Parts, keys: Key[Array, " lanes"], state: PyTree, rest: tuple[Any, ...]) -> Any:
         def lane(swept: Parts, key: PRNGKeyArray, state: PyTree) -> Any:
             return function(eqx.combine(swept, shared), key, state, *rest)
 
@@ -158,6 +178,12 @@ def consolidate(parts: Parts, key: PRNGKeyArray, state: LifeState, step: Int[Arr
 def sit(parts: Parts, key: PRNGKeyArray, state: LifeState, step: Int[Array, ""]) -> dict[str, Array]:
     """Return every lane's exam results."""
     return parts.exam.sit(state.learner, parts.learner, state.within(parts.world), key=key_for(key, "exam", step))
+
+
+@_per_lane
+def sit_once_more(parts: Parts, key: PRNGKeyArray, state: LifeState) -> dict[str, Array]:
+    """Return every lane's results of an exam after its life; the key is the exam's own."""
+    return parts.exam.sit(state.learner, parts.learner, state.within(parts.world), key=key)
 
 
 def all_finite(state: PyTree) -> Bool[Array, ""]:

@@ -1,5 +1,7 @@
 """What the networks are made of, beside slow and plain versions; and students of whom the truth is known."""
 
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ from scipy.special import expit, softmax
 from scipy.stats import norm, spearmanr
 
 from lifelong.errors import BadInput
-from lifelong.exams.tracing import AKT, CAKT, DKT, PSIKT, auc, cross_validate, psi_students
+from lifelong.exams.tracing import AKT, CAKT, DKT, PSIKT, _training, auc, cross_validate, psi_students
 from lifelong.exams.tracing._akt import Attention
 from lifelong.exams.tracing._cakt import Convolution
 from lifelong.exams.tracing._psi_network import Gaussian, Generative, Traits, answered, divergence, moved
@@ -43,6 +45,45 @@ def test_pieces_hold_every_row_once(log):
     for longest in (200, 7):
         rows = np.concatenate([group.row.ravel() for group in pieces(log, longest)])
         np.testing.assert_array_equal(np.sort(rows[rows >= 0]), np.arange(len(log)))
+
+
+@pytest.mark.parametrize(("sizes", "lengths"), [((8, 9, 200), [16, 200]), ((110, 120, 113), [120])])
+def test_pieces_are_in_groups_where_these_save_padding(sizes, lengths):
+    student = np.repeat(np.arange(3), sizes)
+    log = PracticeLog.of(student, np.zeros(len(student), int), np.zeros(len(student), int))
+    assert [group.row.shape[1] for group in pieces(log, 200)] == lengths
+
+
+def test_lanes_with_an_axis_are_trained_as_each_alone(log, monkeypatch):
+    """On a CPU every lane takes turns, and has no axis."""
+    weights = (np.arange(12) % 3 != np.arange(3)[:, None]).astype(np.float32)
+    alone = DKT(width=4, epochs=2).learn(log, weights, seed=0)
+    monkeypatch.setattr(_training, "_together", lambda lanes: [np.arange(lanes)])
+    at_once = DKT(width=4, epochs=2).learn(log, weights, seed=0)
+    for one, other in zip(jax.tree.leaves(alone), jax.tree.leaves(at_once), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_runs_go_on_in_turns_on_all_devices_and_return_in_order(monkeypatch):
+    def run(number, steps):
+        for _ in range(steps):
+            data = yield
+            begun.append(number)
+            used.update(data[0].devices())
+            time.sleep(0.02)
+        if number > 9:
+            raise BadInput("ten")
+        return number
+
+    begun, used, devices, data = [], set(), jax.local_devices(), [np.zeros(3)]
+    assert _training._in_turns([run(0, 3), run(1, 1), run(2, 2)], data) == [0, 1, 2]
+    assert used == set(devices[:3])
+    monkeypatch.setattr(jax, "local_devices", lambda: devices[:1])
+    begun.clear()
+    _training._in_turns([run(0, 3), run(1, 1), run(2, 2)], data)
+    assert begun == [0, 1, 2, 0, 2, 0]
+    with pytest.raises(BadInput, match="ten"):
+        _training._in_turns([run(1, 2), run(10, 1)], data)
 
 
 def test_long_histories_are_answered_without_peeking(log):

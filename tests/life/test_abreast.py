@@ -1,89 +1,72 @@
-"""Groups of lanes on the cores of the machine: the same lives, whatever the grouping."""
-
-import threading
+"""Lanes on the devices of the machine: the same lives, however they are dealt, and nothing passes between devices."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from lives import quiet_life, remembering, world
+from lives import STEPS, TEACHER, quiet_life, remembering, world
 
 from lifelong.exams import Accuracy, Exam
 from lifelong.life import _abreast as abreast
-from lifelong.life._abreast import Abreast, groups_of, on_host, together
-from lifelong.life._lanes import Lanes
+from lifelong.life import _programs as programs
+from lifelong.life._abreast import Abreast
+from lifelong.life._lanes import lay_out
+
+SWEEP = {"memory.labels": [0.0, 1.0]}
+COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter")
 
 
 @pytest.mark.parametrize(
-    ("lanes", "cores", "groups"),
-    [
-        (16, 1, 1),
-        (16, 2, 2),
-        (16, 4, 4),
-        (16, 64, 4),
-        (12, 8, 3),
-        (9, 2, 1),
-        (10, 2, 2),
-        (7, 2, 1),
-        (1, 2, 1),
-        (3, 8, 1),
-    ],
+    ("lanes", "devices", "used"),
+    [(16, 1, 1), (16, 2, 2), (16, 4, 4), (16, 64, 16), (12, 8, 6), (9, 2, 1), (1, 2, 1), (3, 8, 3)],
 )
-def test_lanes_are_dealt_evenly_and_no_group_is_small(lanes, cores, groups):
-    assert groups_of(lanes, cores) == groups
+def test_lanes_are_dealt_evenly(monkeypatch, lanes, devices, used):
+    monkeypatch.setattr(jax, "local_devices", lambda: list(range(devices)))
+    assert abreast._devices(lanes).tolist() == list(range(used))
 
 
 @pytest.fixture
 def lives(tiny, monkeypatch):
-    def lived(cores):
-        monkeypatch.setattr(abreast, "_cores", lambda: cores)
-        sweep = {"memory.labels": [0.0, 1.0]}
-        return quiet_life(remembering(), world(tiny), seeds=8, sweep=sweep)
+    def lived(devices, **options):
+        monkeypatch.setattr(abreast, "_devices", lambda lanes: np.asarray(jax.devices()[:devices]))
+        return quiet_life(remembering(), world(tiny), seeds=4, sweep=SWEEP, **options)
 
     return lived
 
 
-def test_lives_in_groups_equal_lives_in_one(lives):
-    one, four = lives(1), lives(4)
-    np.testing.assert_allclose(one.matrix, four.matrix, atol=0.02)
-    np.testing.assert_allclose(one.records["loss"], four.records["loss"], atol=2e-3)
-    leaves = zip(jax.tree.leaves(one.state), jax.tree.leaves(four.state), strict=True)
-    assert all(a.shape == b.shape for a, b in leaves if isinstance(a, jax.Array))
+def test_lives_on_two_devices_equal_lives_on_one(lives):
+    one, two = lives(1), lives(2)
+    np.testing.assert_allclose(one.matrix, two.matrix, atol=0.02)
+    np.testing.assert_allclose(one.records["loss"], two.records["loss"], atol=2e-3)
+    leaves = zip(jax.tree.leaves(one.state), jax.tree.leaves(two.state), strict=True)
+    assert all(a.shape == b.shape and a.devices() == b.devices() for a, b in leaves if isinstance(a, jax.Array))
 
 
-def test_a_checkpoint_does_not_know_of_groups(lives, tiny, tmp_path, monkeypatch):
+def test_a_checkpoint_does_not_know_of_devices(lives, tmp_path):
     whole = lives(1)
-
-    def resumed(cores):
-        monkeypatch.setattr(abreast, "_cores", lambda: cores)
-        options = {"seeds": 8, "sweep": {"memory.labels": [0.0, 1.0]}, "checkpoint": tmp_path / "life"}
-        return quiet_life(remembering(), world(tiny), **options)
-
-    first, second = resumed(4), resumed(1)
+    first, second = (lives(devices, checkpoint=tmp_path / "life") for devices in (2, 1))
     np.testing.assert_array_equal(first.matrix, second.matrix)
     np.testing.assert_allclose(whole.matrix, second.matrix, atol=0.02)
 
 
-def test_the_first_call_of_a_program_is_alone_and_the_next_are_not(monkeypatch):
-    monkeypatch.setattr(abreast, "_cores", lambda: 2)
-    running, most = [], []
-    lock, both = threading.Lock(), threading.Barrier(2, timeout=10)
+def test_a_life_on_two_devices_is_resumed_bit_for_bit(lives, tmp_path):
+    def stop(moment):
+        if moment.step >= 12:
+            raise KeyboardInterrupt
 
-    def program(swept, shared, keys, state):
-        with lock:
-            running.append(1)
-            most.append(len(running))
-        if len(seen):
-            both.wait()
-        with lock:
-            running.pop()
-        return keys
+    whole, _ = lives(2), lives(2, checkpoint=tmp_path / "life", progress=stop)
+    again = lives(2, checkpoint=tmp_path / "life")
+    np.testing.assert_array_equal(whole.matrix, again.matrix)
+    np.testing.assert_array_equal(whole.records["loss"], again.records["loss"])
 
-    call, seen = Abreast(Lanes({"seed": np.arange(8)}, jnp.arange(8), None, None)), []
-    assert on_host(call(program, ())).tolist() == list(range(8))
-    assert max(most[:1]) == 1
-    seen.append("compiled")
-    assert together([on_host(call(program, ()))]).tolist() == list(range(8))
+
+def test_lanes_lie_on_all_devices_and_need_not_talk(tiny):
+    parts = programs.Parts(remembering(), world(tiny), TEACHER, Accuracy())
+    call = Abreast(lay_out(parts, 4, SWEEP, jax.random.key(0)))
+    state, numbers = call(programs.begin, None), map(np.int32, (0, STEPS, 1))
+    assert len(jax.tree.leaves(state)[0].devices()) == 2
+    lowered = programs.advance.lower(call.mesh, call.swept, call.shared, call.keys, state, *numbers)
+    program = lowered.compile().compiled.as_text()
+    assert "num_partitions=2" in program and not any(name in program for name in COLLECTIVES)
 
 
 class Curious(Exam):

@@ -28,7 +28,9 @@ def by_hand(given, weight, hold=None):
 
 
 def test_states_are_those_of_plain_numpy():
-    np.testing.assert_allclose(recur(GIVEN, WEIGHT), by_hand(GIVEN, WEIGHT), atol=1e-5)
+    before, last = recur(GIVEN, WEIGHT)
+    np.testing.assert_array_equal(before[0], 0.0)
+    np.testing.assert_allclose([*before[1:], last], by_hand(GIVEN, WEIGHT), atol=1e-5)
 
 
 def test_what_is_held_leaves_no_trace():
@@ -41,9 +43,16 @@ def test_what_is_held_leaves_no_trace():
 
 
 def test_the_gradient_is_that_of_a_plain_scan():
-    nothing = jnp.zeros((7, 3), bool)
-    ours = jax.grad(lambda g, w: (recur(g, w) ** 3).sum(), argnums=(0, 1))(GIVEN, WEIGHT)
-    theirs = jax.grad(lambda g, w: (recur_held(g, w, nothing)[0] ** 3).sum(), argnums=(0, 1))(GIVEN, WEIGHT)
+    nothing, wanted = jnp.zeros((7, 3), bool), jnp.arange(1.0, 8.0)[:, None, None]
+
+    def of_ours(given, weight):
+        before, last = recur(given, weight)
+        return (wanted * jnp.concatenate([before[1:], last[None]]) ** 3).sum()
+
+    def of_theirs(given, weight):
+        return (wanted * recur_held(given, weight, nothing)[0] ** 3).sum()
+
+    ours, theirs = (jax.grad(one, argnums=(0, 1))(GIVEN, WEIGHT) for one in (of_ours, of_theirs))
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 

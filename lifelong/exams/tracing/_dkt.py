@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from lifelong.nets import lookup, recur, recur_held
+from lifelong.nets import recur, recur_held
 from lifelong.worlds import PracticeLog
 
 from ._deep import Deep
 from ._network import Network
 from ._rows import Rows
-from ._tokens import Answers, Table, averaged, delayed, turned
+from ._tokens import Answers, Table, delayed, mean_row, turned
 
 
 class Recurrent(Network):
@@ -33,18 +33,18 @@ class Recurrent(Network):
     def logits(self, rows: Rows) -> Float[Array, "pieces length"]:
         """Return logits, a mean over the skills of a row."""
         by_time = turned(rows)
-        given = self.answers(by_time.skill, by_time.outcome) + self.bias
+        given = self.answers(by_time.skill, by_time.outcome, self.bias)
         if by_time.asks is None:
-            states = recur(given, self.recurrent)
+            before, _ = recur(given, self.recurrent)
         else:
-            states, _ = recur_held(given, self.recurrent, by_time.asks)
-        return asked(self.readout, delayed(states), by_time.skill).T
+            before = delayed(recur_held(given, self.recurrent, by_time.asks)[0])
+        return asked(self.readout, before, by_time.skill).T
 
 
 def asked(readout: Table, state: Float[Array, "*shape width"], skill: Array) -> Float[Array, "*shape"]:
     """Return w·h + b with the weights and bias of the skills asked for, in the mean."""
-    question = averaged(lookup(readout.shared + readout.own, jnp.maximum(skill, 0)), skill)
-    return (question[..., :-1] * state).sum(axis=-1) + question[..., -1]
+    table, place = readout.shared + readout.own, jnp.maximum(skill, 0)
+    return (mean_row(table[:, :-1], place, skill) * state).sum(axis=-1) + mean_row(table[:, -1:], place, skill)[..., 0]
 
 
 @dataclass

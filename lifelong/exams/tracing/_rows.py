@@ -12,7 +12,10 @@ from ._threads import similar
 GROUPS = 2
 """Groups of pieces, each padded to its own longest one."""
 
-ROUND = 16
+SAVING = 0.1
+"""Share of the padded rows that groups have to save: each costs a compiled program, and a batch that is not full."""
+
+ROUND = 8
 """Lengths are rounded up to a multiple of this, so that logs of nearly equal lengths share compiled programs."""
 
 
@@ -54,20 +57,22 @@ def rows_at(
 def pieces(log: PracticeLog, longest: int) -> list[Rows]:
     """Return all histories, cut into consecutive pieces of at most `longest` rows, in groups of similar length."""
     row = sequences(log, min(longest, int(np.diff(log.starts).max()))).row
-    sizes = (row >= 0).sum(axis=1)
-    groups = [row[which] for which in similar(sizes, GROUPS)]
-    return [rows_at(log, _fitted(group, int((group >= 0).sum(axis=1).max()))) for group in groups if len(group)]
+    lengths = _rounded((row >= 0).sum(axis=1))
+    groups = [which for which in similar(lengths, GROUPS) if len(which)]
+    if sum(len(which) * lengths[which].max() for which in groups) > (1 - SAVING) * len(row) * lengths.max():
+        groups = [np.arange(len(row))]
+    return [rows_at(log, _fitted(row[which], int(lengths[which].max()))) for which in groups]
 
 
 def _fitted(row: np.ndarray, length: int) -> np.ndarray:
-    """Return rows padded or cut to a rounded length."""
-    out = np.full((len(row), _rounded(length)), -1, np.int64)
-    width = min(row.shape[1], out.shape[1])
+    """Return rows padded or cut to a length."""
+    out = np.full((len(row), length), -1, np.int64)
+    width = min(row.shape[1], length)
     out[:, :width] = row[:, :width]
     return out
 
 
-def _rounded(length: int) -> int:
+def _rounded(length: Any) -> Any:
     return -(-length // ROUND) * ROUND
 
 

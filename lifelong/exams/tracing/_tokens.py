@@ -46,14 +46,25 @@ class Answers(eqx.Module):
         self.wrong, self.right, self.nothing = (Table(skills, width, key=one) for one in jax.random.split(key, 3))
 
     def __call__(
-        self, skill: Int[Array, "*shape slots"], outcome: Int[Array, "*shape"]
+        self,
+        skill: Int[Array, "*shape slots"],
+        outcome: Int[Array, "*shape"],
+        bias: Float[Array, " width"] | float = 0.0,
     ) -> Float[Array, "*shape width"]:
-        """Return the vector of every row."""
+        """Return the vector of every row, plus a bias."""
         tables = (self.wrong, self.right, self.nothing)
-        table = jnp.concatenate([one.shared + one.own for one in tables])
+        table = jnp.concatenate([one.shared + one.own for one in tables]) + bias
         answer = jnp.where(outcome < 0, 2, outcome)[..., None]
-        found = lookup(table, answer * len(self.wrong.own) + jnp.maximum(skill, 0))
-        return averaged(found, skill)
+        return mean_row(table, answer * len(self.wrong.own) + jnp.maximum(skill, 0), skill)
+
+
+def mean_row(
+    table: Float[Array, "rows width"], place: Int[Array, "*shape slots"], skill: Int[Array, "*shape slots"]
+) -> Float[Array, "*shape width"]:
+    """Return the mean of the rows of a table at places, over the skills of every row."""
+    if place.shape[-1] == 1:
+        return lookup(table, place[..., 0])
+    return averaged(lookup(table, place), skill)
 
 
 def averaged(

@@ -233,7 +233,7 @@ study = Study(
         "l2": 0.01,
     },
     budgets={
-        "smoke": {"seeds": 2, "episodes": 3000, "rounds": 3, "rounds_alone": 3, "round": 5, "pairs": 8, "slots": 4},
+        "smoke": {"seeds": 2, "episodes": 3000, "rounds": 20, "rounds_alone": 20, "round": 5, "pairs": 8, "slots": 4},
         "quick": {"episodes": 60_000, "rounds": 12, "rounds_alone": 15},
         "full": {},
     },
