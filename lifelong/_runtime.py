@@ -7,9 +7,9 @@ measurable. The flag is read once, when the CPU backend starts; giving it to a s
 What waits there are batches of decompositions, such as those of orthogonal initial weights: the flag keeps most of them
 apart, and `_decompositions` cures it for what is compiled after `lifelong.life` is imported.
 
-A device of that runtime works through its programs in order, and shares out their products among threads. The products of
-a few lanes are too small for that: two devices train sixteen small agents 2.2 times as fast as one with two threads
-(benchmarks/agents.py). So every core is a device, and `live` deals lanes to them. What is not dealt stays on the first.
+A device of that runtime shares out each product of a program among threads, which gains little where products are small, as
+those of a few lanes are. So every core is a device, and `live` deals lanes to them: sixteen small agents train twice as
+fast on two devices as on one (docs/decisions/0002). What is not dealt stays on the first.
 
 This module imports no JAX.
 """

@@ -38,8 +38,7 @@ def neighbours_vote(
 class Representation(Exam):
     """Read classes from what a learner answers, by probes fitted on the training examples of task 0, and look for collapse.
 
-        probe_accuracy      a ridge probe (`fit_probe`) on code words of classes; the class whose word has the largest
-                            product with what it says
+        probe_accuracy      a ridge probe (`fit_probe`) on code words; the class whose word its answer is nearest to
         neighbour_accuracy  the majority of the k nearest training examples by cosine (1/k-nearest-neighbour probe)
         effective_rank      of centred test representations
         spread              `spread` of test representations

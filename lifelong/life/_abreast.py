@@ -16,9 +16,9 @@ from ._programs import BY_LANE, LANES, WHOLE
 class Abreast:
     """Calls compiled programs for all lanes, as many on each device as on any other.
 
-    A device works through its programs in order, and XLA's CPU runtime gains little by sharing out the small products
-    of a few lanes; so every core is a device of its own (see `lifelong._runtime`). Nothing passes between devices, for
-    nothing passes between lanes.
+    Sharing out the small products of a few lanes among threads gains little, so every core is a device of its own (see
+    `lifelong._runtime`). Nothing passes between devices, for nothing passes between lanes. What lanes share lies on every
+    device, once for each object of this class.
     """
 
     def __init__(self, lanes: Lanes):

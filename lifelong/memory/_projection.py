@@ -113,7 +113,7 @@ class GEM(Memory):
 
     When a task ends, `per_task` of its examples are drawn uniformly and remembered from then on, as Hsu et al. 2018 and
     Avalanche do; the paper keeps the last ones met in the stream. Needs to be told of the ends of tasks. Every step costs
-    a gradient on every slot, full or empty.
+    a gradient on every slot that is full in some lane.
 
     Args:
         per_task: examples remembered of a task.
@@ -143,7 +143,14 @@ class GEM(Memory):
 
     def shape(self, m: GEMState, gradient: PyTree, model: PyTree, recalled: Any, loss: Loss) -> PyTree:
         """Return the gradient turned so that it harms no finished task."""
-        references = jax.vmap(lambda examples: eqx.filter_grad(loss)(model, examples))(m.examples)
+
+        def filled(slot: Array, rows: PyTree) -> PyTree:
+            examples = jax.tree.map(lambda leaf: leaf[slot], m.examples)
+            return jax.tree.map(lambda row, g: row.at[slot].set(g), rows, eqx.filter_grad(loss)(model, examples))
+
+        blank = jax.tree.map(lambda leaf: jnp.zeros((self.tasks, *leaf.shape), leaf.dtype), gradient)
+        full = _most_of_lanes(jnp.minimum(m.finished, self.tasks))
+        references = jax.lax.fori_loop(0, full, filled, blank)
         turned = project(gradient, references, self.margin)
         return jax.tree.map(lambda g, t: g + self.strength * (t - g), gradient, turned)
 
@@ -156,6 +163,17 @@ class GEM(Memory):
         drawn = held_in(insert_all(empty_buffer(like, self.per_task, 1), review, key=key))
         examples = jax.tree.map(lambda held, new: held.at[slot].set(new), m.examples, drawn)
         return model, GEMState(examples, m.finished + 1)
+
+
+@jax.custom_batching.custom_vmap
+def _most_of_lanes(count: Int[Array, ""]) -> Int[Array, ""]:
+    """Return the greatest count of all lanes, the same for each, so that a loop of so many steps needs no selection."""
+    return count
+
+
+@_most_of_lanes.def_vmap
+def _over_lanes(lanes: int, batched: list[bool], count: Int[Array, " lanes"]) -> tuple[Int[Array, ""], bool]:
+    return _most_of_lanes(count.max()), False
 
 
 def project(gradient: PyTree, references: PyTree, margin: Float[Array, ""] | float = 0.0) -> PyTree:

@@ -1,7 +1,5 @@
 """What the networks are made of, beside slow and plain versions; and students of whom the truth is known."""
 
-import time
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +13,8 @@ from lifelong.errors import BadInput
 from lifelong.exams.tracing import AKT, CAKT, DKT, PSIKT, _training, auc, cross_validate, psi_students
 from lifelong.exams.tracing._akt import Attention
 from lifelong.exams.tracing._cakt import Convolution
-from lifelong.exams.tracing._psi_network import Gaussian, Generative, Traits, answered, divergence, moved
+from lifelong.exams.tracing._psi_network import Generative, divergence
+from lifelong.exams.tracing._psi_states import Gaussian, Traits, answered, moved, predicted, walk, way
 from lifelong.exams.tracing._recent import recent
 from lifelong.exams.tracing._rows import pieces, windows
 from lifelong.worlds import PracticeLog
@@ -55,7 +54,7 @@ def test_pieces_are_in_groups_where_these_save_padding(sizes, lengths):
 
 
 def test_lanes_with_an_axis_are_trained_as_each_alone(log, monkeypatch):
-    """On a CPU every lane takes turns, and has no axis."""
+    """On a CPU every lane has a thread, and no axis."""
     weights = (np.arange(12) % 3 != np.arange(3)[:, None]).astype(np.float32)
     alone = DKT(width=4, epochs=2).learn(log, weights, seed=0)
     monkeypatch.setattr(_training, "_together", lambda lanes: [np.arange(lanes)])
@@ -64,26 +63,23 @@ def test_lanes_with_an_axis_are_trained_as_each_alone(log, monkeypatch):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_runs_go_on_in_turns_on_all_devices_and_return_in_order(monkeypatch):
+def test_runs_go_on_in_turns_and_return_in_order(monkeypatch):
     def run(number, steps):
         for _ in range(steps):
-            data = yield
             begun.append(number)
-            used.update(data[0].devices())
-            time.sleep(0.02)
+            yield
         if number > 9:
             raise BadInput("ten")
         return number
 
-    begun, used, devices, data = [], set(), jax.local_devices(), [np.zeros(3)]
-    assert _training._in_turns([run(0, 3), run(1, 1), run(2, 2)], data) == [0, 1, 2]
-    assert used == set(devices[:3])
-    monkeypatch.setattr(jax, "local_devices", lambda: devices[:1])
+    begun = []
+    assert _training._in_turns([run(0, 3), run(1, 1), run(2, 2)]) == [0, 1, 2]
+    monkeypatch.setattr(_training.os, "cpu_count", lambda: 1)
     begun.clear()
-    _training._in_turns([run(0, 3), run(1, 1), run(2, 2)], data)
+    _training._in_turns([run(0, 3), run(1, 1), run(2, 2)])
     assert begun == [0, 1, 2, 0, 2, 0]
     with pytest.raises(BadInput, match="ten"):
-        _training._in_turns([run(1, 2), run(10, 1)], data)
+        _training._in_turns([run(1, 2), run(10, 1)])
 
 
 def test_long_histories_are_answered_without_peeking(log):
@@ -155,14 +151,17 @@ def test_attention_falls_with_distance_as_written():
 def test_states_move_as_ornstein_and_uhlenbeck_say():
     """Many small steps are one large one, where nothing prepares for anything; and a long one forgets."""
     traits = Traits(*(jnp.array([v]) for v in (0.7, 0.4, 0.9, 0.8)))
-    z, none = Gaussian(jnp.array([[2.0, -1.0]]), jnp.array([[0.5, 0.1]])), jnp.zeros((2, 2))
-    small = z
+    z, none = Gaussian(jnp.array([[2.0, -1.0]]), jnp.array([[0.5, 0.1]])), jnp.zeros((1, 2))
+
+    def after(time, before=z):
+        return moved(before, way(traits, jnp.array([time])), none)
+
+    small, large = z, after(0.5)
     for _ in range(10):
-        small = moved(small, traits, none, jnp.array([0.05]))
-    large = moved(z, traits, none, jnp.array([0.5]))
+        small = after(0.05, small)
     for one, other in zip(small, large, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5)
-    still, gone = moved(z, traits, none, jnp.array([0.0])), moved(z, traits, none, jnp.array([1e4]))
+    still, gone = after(0.0), after(1e4)
     np.testing.assert_allclose(still.mean, z.mean)
     np.testing.assert_allclose(gone.mean, 0.4, atol=1e-5)
     np.testing.assert_allclose(gone.variance, 0.9**2 / 1.4, rtol=1e-4)
@@ -171,10 +170,27 @@ def test_states_move_as_ornstein_and_uhlenbeck_say():
 def test_a_prerequisite_lifts_what_it_prepares_for():
     traits = Traits(*(jnp.array([v]) for v in (1.0, 0.0, 0.1, 1.0)))
     z = Gaussian(jnp.array([[2.0, 0.0, 0.0]]), jnp.ones((1, 3)))
-    mean = moved(z, traits, jnp.zeros((3, 3)).at[0, 1].set(1.0), jnp.array([1.0])).mean[0]
+    graph = jnp.zeros((3, 3)).at[0, 1].set(1.0)
+    mean = moved(z, way(traits, jnp.array([1.0])), z.mean @ graph).mean[0]
     assert mean[1] > 0.1 and mean[2] == 0.0 and mean[0] == pytest.approx(2 * np.exp(-1), abs=1e-5)
     edges = Generative(6, 4, "changing", True, key=jax.random.key(0)).graph()
     assert np.all(np.asarray(edges + edges.T) < 1) and np.all(np.diag(edges) == 0)
+
+
+def test_the_gradient_towards_the_graph_is_that_of_every_row_in_turn():
+    """One product over all rows, against the gradient that JAX derives; rows that only ask among them."""
+    keys = jax.random.split(jax.random.key(0), 4)
+    traits = Traits(*jax.nn.softplus(jax.random.normal(keys[0], (4, 9, 3))))
+    ways = way(traits, jax.random.uniform(keys[1], (9, 3)))
+    z = Gaussian(jnp.zeros((3, 5)), jnp.ones((3, 5)))
+    skill, outcome = jax.random.randint(keys[2], (9, 3, 1), 0, 5), jax.random.randint(keys[3], (9, 3), -1, 2)
+    rows = (skill, outcome, outcome >= 0, outcome == 0)
+    graph = jax.random.uniform(keys[3], (5, 5))
+    ours = jax.jit(jax.grad(lambda *given: jnp.log(predicted(*given, rows)).sum(), (0, 1, 2)))(graph, z, ways)
+    plain = jax.jit(jax.grad(lambda *given: jnp.log(walk(*given, rows, None)[0]).sum(), (0, 1, 2)))(graph, z, ways)
+    for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(plain), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert np.abs(ours[0]).max() > 1e-3
 
 
 def test_the_divergence_is_that_of_an_integral():

@@ -3,6 +3,8 @@
 import jax
 import numpy as np
 import pytest
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 from lives import STEPS, TEACHER, quiet_life, remembering, world
 
 from lifelong.exams import Accuracy, Exam
@@ -41,22 +43,30 @@ def test_lives_on_two_devices_equal_lives_on_one(lives):
     assert all(a.shape == b.shape and a.devices() == b.devices() for a, b in leaves if isinstance(a, jax.Array))
 
 
+def stop(moment):
+    """Interrupt a life after its first exam."""
+    if moment.step >= 12:
+        raise KeyboardInterrupt
+
+
 def test_a_checkpoint_does_not_know_of_devices(lives, tmp_path):
-    whole = lives(1)
-    first, second = (lives(devices, checkpoint=tmp_path / "life") for devices in (2, 1))
-    np.testing.assert_array_equal(first.matrix, second.matrix)
-    np.testing.assert_allclose(whole.matrix, second.matrix, atol=0.02)
+    begun = lives(2, checkpoint=tmp_path / "life", progress=stop)
+    ended = lives(1, checkpoint=tmp_path / "life")
+    assert not begun.finished and ended.finished
+    np.testing.assert_allclose(lives(1).matrix, ended.matrix, atol=0.02)
 
 
 def test_a_life_on_two_devices_is_resumed_bit_for_bit(lives, tmp_path):
-    def stop(moment):
-        if moment.step >= 12:
-            raise KeyboardInterrupt
-
-    whole, _ = lives(2), lives(2, checkpoint=tmp_path / "life", progress=stop)
+    whole, begun = lives(2), lives(2, checkpoint=tmp_path / "life", progress=stop)
     again = lives(2, checkpoint=tmp_path / "life")
+    assert not begun.finished
     np.testing.assert_array_equal(whole.matrix, again.matrix)
     np.testing.assert_array_equal(whole.records["loss"], again.records["loss"])
+
+
+def test_lanes_that_cannot_be_dealt_evenly_are_lived_too(tiny):
+    three, four = (quiet_life(remembering(), world(tiny), seeds=seeds) for seeds in (3, 4))
+    np.testing.assert_allclose(three.matrix, four.matrix[:3], atol=0.02)
 
 
 def test_lanes_lie_on_all_devices_and_need_not_talk(tiny):
@@ -66,7 +76,18 @@ def test_lanes_lie_on_all_devices_and_need_not_talk(tiny):
     assert len(jax.tree.leaves(state)[0].devices()) == 2
     lowered = programs.advance.lower(call.mesh, call.swept, call.shared, call.keys, state, *numbers)
     program = lowered.compile().compiled.as_text()
-    assert "num_partitions=2" in program and not any(name in program for name in COLLECTIVES)
+    assert "num_partitions=2" in program and not talks(program)
+
+
+def test_a_program_whose_devices_talk_would_be_found_out():
+    mesh = Mesh(np.asarray(jax.devices()[:2]), ("lanes",))
+    both = jax.shard_map(lambda x: jax.lax.psum(x, "lanes"), mesh=mesh, in_specs=P("lanes"), out_specs=P())
+    assert talks(jax.jit(both).lower(np.zeros(2)).compile().as_text())
+
+
+def talks(program):
+    """Return whether something passes between the devices of a compiled program."""
+    return any(name in program for name in COLLECTIVES)
 
 
 class Curious(Exam):

@@ -227,6 +227,19 @@ def test_gem_projects_onto_the_gradients_of_all_tasks(margin):
     assert conflicts > 0
 
 
+def test_lanes_that_have_finished_different_numbers_of_tasks_do_what_each_does_alone():
+    memory, now = GEM(6, 3), task(6)
+    states = [after(memory, finished) for finished in (0, 1, 3)]
+    together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    turned = jax.jit(jax.vmap(lambda m: memory.shape(m, gradient_on(now), MODEL, None, loss)))(together)
+    plain, moved = vector(gradient_on(now)), []
+    for lane, m in enumerate(states):
+        alone = vector(shaped(memory, m, now))
+        moved.append(np.abs(alone - plain).max() > 1e-3)
+        np.testing.assert_allclose(vector(jax.tree.map(lambda leaf, i=lane: leaf[i], turned)), alone, atol=1e-6)
+    assert not moved[0] and any(moved[1:]), "no memory turns this gradient, so lanes cannot differ"
+
+
 def test_strength_is_the_share_of_the_way_that_is_gone():
     for memory, halfway in ((AGEM(8, 4), AGEM(8, 4, strength=0.5)), (GEM(6, 2), GEM(6, 2, strength=0.5))):
         m, now = after(memory, 1), task(3)

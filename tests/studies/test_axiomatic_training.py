@@ -39,21 +39,21 @@ def leaves(tree):
 
 def test_arms_differ_in_one_thing_each(caught):
     method = caught["flips"]
-    for name, changed in {"no-flips": {".flip": 0.0}, "scrambled": {".scrambled": 1.0}, "rotary": {}}.items():
+    for name, changed in {"no-flips": {".flip": 0.0}, "scrambled": {".scrambled": 1.0}, "positionless": {}}.items():
         learner, world = caught[name]
         one, other = leaves(method[1]), leaves(world)
         assert {path: float(other[path]) for path in other if not np.array_equal(one[path], other[path])} == changed
         assert jax.tree.structure(world) == jax.tree.structure(method[1])
-        assert (jax.tree.structure(learner) == jax.tree.structure(method[0])) == (name != "rotary")
+        assert (jax.tree.structure(learner) == jax.tree.structure(method[0])) == (name != "positionless")
 
 
-def test_only_the_variant_has_positions(caught):
+def test_only_the_variant_has_no_positions(caught):
     def theta(learner: GradientLearner):
         return eqx.filter_eval_shape(learner.model, key=KEY).net.net.theta
 
-    assert {name: theta(learner) for name, (learner, _) in caught.items() if name in ("flips", "rotary")} == {
-        "flips": None,
-        "rotary": 1e4,
+    assert {name: theta(learner) for name, (learner, _) in caught.items() if name in ("flips", "positionless")} == {
+        "flips": 1e4,
+        "positionless": None,
     }
 
 

@@ -36,9 +36,9 @@ from ._prerequisites import prerequisites as prerequisites
 from ._probes import Probes as Probes
 from ._probes import probes as probes
 from ._psi_kt import PSIKT as PSIKT
-from ._psi_network import Traits as Traits
 from ._psi_simulated import PsiStudents as PsiStudents
 from ._psi_simulated import psi_students as psi_students
+from ._psi_states import Traits as Traits
 from ._rates import SkillRates as SkillRates
 from ._recommend import SURE as SURE
 from ._recommend import Advice as Advice

@@ -11,7 +11,8 @@ from lifelong.errors import BadInput
 from lifelong.worlds import PracticeLog
 
 from ._deep import Deep
-from ._psi_network import Generative, Inference, Kind, Psi, Traits, read_out
+from ._psi_network import Generative, Inference, Kind, Psi, read_out
+from ._psi_states import Traits
 from ._rows import Rows, windows
 from ._tokens import turned
 

@@ -10,22 +10,22 @@ domains", section 3), numbered here:
 """
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from lifelong.nets import product
 
 from ._network import Network
+from ._psi_states import Gaussian, Traits, choose, choose_moments, predicted, way
 from ._rows import Rows
 from ._tokens import Table, averaged, delayed, turned
 
 TRAITS = 4
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
-MASS = WEIGHTS / WEIGHTS.sum()
-"""Points and masses of E f(x), x standard normal."""
 
 AVERAGE = (0.54, 0.0, 0.0, 0.0)
 """Traits to start from, before they are read out: α = 1, so a tenth is forgotten in the median gap of τ = 0.1."""
@@ -36,35 +36,10 @@ STILL = 1e-4
 Kind = Literal["changing", "constant", "shared"]
 
 
-class Traits(NamedTuple):
-    """What a student is like: forgetting α, long-run level μ, volatility σ, and γ, how far prerequisites carry."""
-
-    forgetting: Float[Any, "*shape"]
-    level: Float[Any, "*shape"]
-    volatility: Float[Any, "*shape"]
-    transfer: Float[Any, "*shape"]
-
-
-class Gaussian(NamedTuple):
-    """Means and variances of independent numbers."""
-
-    mean: Array
-    variance: Array
-
-
 def read_out(s: Float[Array, "*shape traits"]) -> Traits:
     """Return equation 1's read-out, with softplus where the authors' code has a rectifier, which can die."""
     soft = jax.nn.softplus(s) + 1e-6
     return Traits(soft[..., 0], s[..., 1], soft[..., 2], jax.nn.sigmoid(s[..., 3]))
-
-
-def moved(z: Gaussian, traits: Traits, graph: Float[Array, "skills skills"], tau: Float[Array, "*shape"]) -> Gaussian:
-    """Return equation 2 for states known up to z: an Ornstein-Uhlenbeck step whose level prerequisites lift."""
-    alpha, level, sigma, gamma = (one[..., None] for one in traits)
-    w = jnp.exp(-alpha * tau[..., None])
-    target = level + gamma / len(graph) * (z.mean @ graph)
-    noise = -jnp.expm1(-2 * alpha * tau[..., None]) / (2 * alpha) * sigma**2
-    return Gaussian(w * z.mean + (1 - w) * target, w**2 * z.variance + noise + 1e-6)
 
 
 def divergence(q: Gaussian, p: Gaussian) -> Float[Array, "*shape"]:
@@ -155,7 +130,7 @@ def _drawn(shapes: tuple[tuple[int, int], ...], key: PRNGKeyArray) -> tuple[Arra
 
 
 def _through(layers: tuple[Array, Array], x: Array) -> Array:
-    return jax.nn.leaky_relu(x @ layers[0], 0.2) @ layers[1]
+    return product(jax.nn.leaky_relu(product(x, layers[0]), 0.2), layers[1])
 
 
 def _waves(x: Float[Array, "*shape"], d: int) -> Float[Array, "*shape d"]:
@@ -200,7 +175,7 @@ class Psi(Network):
             start = _like(self.model.before()[0], s)
             first = jnp.cumsum(said, axis=0) - said == 0
             before = jax.tree.map(delayed, _carried(s, said))
-            lost = lost + divergence(s, _where(first, start, self.model.followed(before)))
+            lost = lost + divergence(s, choose_moments(first, start, self.model.followed(before)))
         return jnp.where(said, lost, 0.0).sum(axis=0)
 
     def logits(self, rows: Rows) -> Float[Array, "pieces length"]:
@@ -216,63 +191,44 @@ class Psi(Network):
 
         They move by the traits `s` after the row, where it is `seen`, and otherwise by those that earlier rows predict.
         """
-        graph, said = self.model.graph(), rows.outcome >= 0
-        asks = jnp.zeros_like(said) if rows.asks is None else rows.asks
-        start = self.model.before()
+        said, traced = rows.outcome >= 0, jnp.ones_like(rows.outcome, bool) if rows.asks is None else ~rows.asks
+        first, tau = self._since(rows.time, traced)
+        expected = self._expected(s, said & traced, traced, first)
+        ways = way(read_out(choose(said, s, expected) if seen else expected), tau)
+        mean, variance = self.model.before()[1]
+        z = Gaussian(*(jnp.full((said.shape[1], len(self.model.places)), one) for one in (mean, variance)))
+        return predicted(self.model.graph(), z, ways, (rows.skill, rows.outcome, said, rows.asks))
 
-        def step(carry: tuple, now: tuple) -> tuple[tuple, Array]:
-            s, z, time, begun = carry
-            s_now, skill, outcome, when, said, asks = now
-            s_next = _choose(begun, self.model.drifted(s), s)
-            tau = jnp.where(begun, self._tau(when - time), 0.0)
-            z_next = moved(z, read_out(_choose(said, s_now, s_next) if seen else s_next), graph, tau)
-            p, z_seen = answered(z_next, skill, outcome)
-            kept = (_choose(said, s_now, s_next), _where(said, z_seen, z_next), when, jnp.ones_like(begun))
-            return jax.tree.map(lambda new, old: _choose(asks, old, new), kept, carry), p
+    def _since(
+        self, time: Float[Array, "length pieces"], traced: Bool[Array, "length pieces"]
+    ) -> tuple[Bool[Array, "length pieces"], Float[Array, "length pieces"]]:
+        """Return whether no row before left a trace, and the time τ since the last that did (0 without one)."""
+        rows = jnp.arange(len(time))[:, None]
+        upto = jax.lax.cummax(jnp.where(traced, rows, -1), axis=0)
+        last = jnp.concatenate([jnp.full_like(upto[:1], -1), upto[:-1]])
+        since = time - jnp.take_along_axis(time, jnp.maximum(last, 0), axis=0)
+        return last < 0, jnp.where(last < 0, 0.0, self._tau(since))
 
-        z0 = jax.tree.map(lambda one: jnp.broadcast_to(one, (len(said[0]), len(graph))), start[1])
-        begin = (jnp.broadcast_to(start[0].mean, s.shape[1:]), z0, rows.time[0], jnp.zeros_like(said[0]))
-        return jax.lax.scan(step, begin, (s, rows.skill, rows.outcome, rows.time, said, asks))[1]
+    def _expected(self, s: Array, known: Array, traced: Array, first: Array) -> Float[Array, "length pieces traits"]:
+        """Return the traits of every row that rows before it predict, `known` telling which rows say something of them."""
+
+        def step(before: Array, now: tuple[Array, ...]) -> tuple[Array, Array]:
+            s, known, traced, first = now
+            expected = choose(first, before, self.model.drifted(before))
+            return choose(traced, choose(known, s, expected), before), expected
+
+        start = jnp.broadcast_to(self.model.before()[0].mean, s.shape[1:])
+        return jax.lax.scan(step, start, (s, known, traced, first))[1]
 
 
 EVEN = 0.1
 """τ of every row where times are not used: about the median of τ where they are."""
 
 
-def answered(
-    z: Gaussian, skill: Int[Array, "pieces slots"], outcome: Int[Array, " pieces"]
-) -> tuple[Float[Array, " pieces"], Gaussian]:
-    """Return E σ(z) at the skills of a row, in mean over them, and the moments of states given its answer.
-
-    The states of one skill given an answer are not Gaussian; they are taken for one of the same mean and variance. Where a
-    row has several skills each is moved as if it had been asked alone.
-    """
-    picks = jax.nn.one_hot(skill, z.mean.shape[-1], dtype=z.mean.dtype)
-    mean, variance = ((one[:, None] * picks).sum(axis=-1) for one in z)
-    points = mean[..., None] + jnp.sqrt(variance + 1e-6)[..., None] * NODES
-    right = jax.nn.sigmoid(points)
-    p = (right * MASS).sum(axis=-1)
-    weight = jnp.where(outcome[:, None, None] == 1, right, 1 - right) * MASS
-    weight = weight / jnp.maximum(weight.sum(axis=-1, keepdims=True), 1e-6)
-    after = (weight * points).sum(axis=-1)
-    spread = (weight * (points - after[..., None]) ** 2).sum(axis=-1)
-    gain, shrink = ((one[..., None] * picks).sum(axis=1) for one in (after - mean, spread - variance))
-    seen = Gaussian(z.mean + gain, jnp.maximum(z.variance + shrink, 1e-6))
-    return averaged(p[..., None], skill)[..., 0], seen
-
-
 def _carried(one: Gaussian, said: Array) -> Gaussian:
     """Return the values of the last row up to each that said something."""
     place = jax.lax.cummax(jnp.where(said, jnp.arange(len(said))[:, None], 0), axis=0)
     return jax.tree.map(lambda values: jnp.take_along_axis(values, place[..., None], axis=0), one)
-
-
-def _choose(which: Array, one: Array, other: Array) -> Array:
-    return jnp.where(which.reshape(which.shape + (1,) * (one.ndim - which.ndim)), one, other)
-
-
-def _where(which: Array, one: Gaussian, other: Gaussian) -> Gaussian:
-    return jax.tree.map(lambda a, b: _choose(which, a, b), one, other)
 
 
 def _like(start: Gaussian, one: Gaussian) -> Gaussian:

@@ -9,7 +9,7 @@ from scipy.special import expit
 from lifelong.errors import BadInput
 from lifelong.worlds import PracticeLog
 
-from ._psi_network import Traits
+from ._psi_states import Traits
 
 TAU, GAP = 0.1, 60.0
 """The median of τ, and the seconds that it stands for."""

@@ -1,9 +1,11 @@
 """How networks are trained: lanes side by side, minibatches, and students kept apart to stop by."""
 
+import os
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
-from queue import SimpleQueue
+from threading import Lock
 from typing import Any, NamedTuple
 
 import jax
@@ -25,10 +27,6 @@ FEWEST = 10
 
 STEEPEST = 1.0
 """Gradients are scaled down to this norm (Piech et al. 2015 truncate theirs too, section 3.3)."""
-
-
-Run = Generator[None, PyTree, PyTree]
-"""The training of some lanes: takes data, learns from them for an epoch, and returns networks at its end."""
 
 
 class Course(NamedTuple):
@@ -63,38 +61,27 @@ def train(
     """Return trained networks; `networks` has a leading axis of lanes, lane i is shown students by `weights[i]`."""
     graded = [(rows.outcome >= 0).any(axis=1) for rows in groups]
     splits = [_split(groups, graded, weight, seed + lane) for lane, weight in enumerate(weights)]
+    data = [jax.tree.map(jnp.asarray, rows) for rows in groups]
+    job = _Job(data, course, Lock())
     lanes = [
         (jax.tree.map(lambda leaf, own=own: leaf[own], networks), [splits[i] for i in own], weights[own], own + seed)
         for own in _together(len(weights))
     ]
-    trained = _in_turns([_run(course, *one) for one in lanes], groups)
-    return jax.tree.map(lambda *parts: np.concatenate(parts), *trained)
+    trained = _in_turns([job.run(*one) for one in lanes])
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *trained)
 
 
-def _in_turns(runs: list[Run], groups: PyTree) -> list[PyTree]:
-    """Return what runs return; each device goes on with the run that has waited longest, so that all end at about one time.
+def _in_turns(runs: list[Generator[None, None, PyTree]]) -> list[PyTree]:
+    """Return what runs return; each core goes on with the one that has waited longest, so that all end at about one time."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
 
-    A device has the data for itself, and every core of a CPU is one (see `lifelong._runtime`).
-    """
-    free = SimpleQueue()
-    for device in jax.local_devices()[: len(runs)]:
-        with jax.default_device(device):
-            free.put((device, jax.tree.map(jnp.asarray, groups)))
+        def turn(run: Generator[None, None, PyTree]) -> PyTree | Future:
+            try:
+                next(run)
+            except StopIteration as end:
+                return end.value
+            return pool.submit(turn, run)
 
-    def turn(run: Run) -> PyTree | Future:
-        device, data = free.get()
-        try:
-            with jax.default_device(device):
-                run.send(data)
-        except StopIteration as end:
-            return end.value
-        finally:
-            free.put((device, data))
-        return pool.submit(turn, run)
-
-    with ThreadPoolExecutor(free.qsize()) as pool:
-        for run in runs:
-            next(run)
         found: list[Any] = [pool.submit(turn, run) for run in runs]
         while any(isinstance(one, Future) for one in found):
             found = [one.result() if isinstance(one, Future) else one for one in found]
@@ -102,7 +89,7 @@ def _in_turns(runs: list[Run], groups: PyTree) -> list[PyTree]:
 
 
 def _together(lanes: int) -> list[np.ndarray]:
-    """Return which lanes are stepped at once: all on an accelerator; on a CPU each alone, for the cache."""
+    """Return which lanes are stepped at once: all on an accelerator; on a CPU each alone, in a thread, for the cache."""
     return list(np.arange(lanes)[:, None] if jax.default_backend() == "cpu" else np.arange(lanes)[None])
 
 
@@ -117,35 +104,49 @@ def _split(groups: list[Rows], graded: list[np.ndarray], weight: np.ndarray, see
     return [_Split(own[~out], own[out]) for own, out in zip(usable, apart, strict=True)]
 
 
-def _run(course: Course, network: Any, splits: list[list[_Split]], weights: np.ndarray, seeds: np.ndarray) -> Run:
-    """Train some lanes until all have stopped, an epoch on every data sent, and return the best network of each."""
-    lanes, weight = len(seeds), jnp.asarray(weights, jnp.float32)
-    keys = jnp.stack([jax.random.key(int(seed)) for seed in seeds])
-    moments = jax.vmap(_adam(course.learning_rate).init)(network)
-    state = _State(network, moments, network, jnp.full(lanes, jnp.inf, jnp.float32), jnp.zeros(lanes, jnp.int32))
-    for epoch in range(course.epochs):
-        data, lost = (yield), 0.0
-        for g, rows in enumerate(data):
-            order = [_shuffled(split[g].learned, (int(s), epoch, g)) for split, s in zip(splits, seeds, strict=True)]
-            dealt = _dealt(order, rows, course.batch)
-            state = _learned(state, rows, *dealt, weight, keys, epoch, course.learning_rate)
-        for g, rows in enumerate(data):
-            dealt = _dealt([split[g].kept for split in splits], rows, course.batch)
-            lost = lost + _examined(state.network, rows, *dealt, weight)
-        state = _judged(state, lost, course.patience)
-        if bool(jnp.all(state.stale >= course.patience)):
-            break
-    if not np.isfinite(state.lowest).all():
-        raise BadInput(f"no epoch has a finite loss at learning_rate={course.learning_rate}: try a smaller one")
-    return state.best
+class _Job(NamedTuple):
+    """Data and settings that all lanes share; the lock lets the first of them compile for all."""
 
+    data: list[Rows]
+    course: Course
+    lock: Lock
 
-def _dealt(chosen: list[np.ndarray], rows: Rows, batch: int) -> tuple[Int[Array, "lanes steps batch"], int]:
-    """Return batches of pieces, −1 where there is none, in an array of one size for all, and how many are needed."""
-    out = np.full((len(chosen), -(-len(rows.student) // batch) * batch), -1, np.int32)
-    for lane, own in enumerate(chosen):
-        out[lane, : len(own)] = own
-    return jnp.asarray(out.reshape(len(chosen), -1, batch)), -(-max(map(len, chosen)) // batch)
+    def run(
+        self, network: Any, splits: list[list[_Split]], weights: np.ndarray, seeds: np.ndarray
+    ) -> Generator[None, None, Any]:
+        """Train some lanes until all have stopped, an epoch at a time, and return the best network of each."""
+        course, weight = self.course, jnp.asarray(weights, jnp.float32)
+        keys = jnp.stack([jax.random.key(int(seed)) for seed in seeds])
+        lanes = len(seeds)
+        moments = jax.vmap(_adam(course.learning_rate).init)(network)
+        state = _State(network, moments, network, jnp.full(lanes, jnp.inf, jnp.float32), jnp.zeros(lanes, jnp.int32))
+        kept = [[split[g].kept for split in splits] for g in range(len(self.data))]
+        for epoch in range(course.epochs):
+            with self.lock if epoch == 0 else nullcontext():
+                for g, rows in enumerate(self.data):
+                    order = [
+                        _shuffled(split[g].learned, (int(s), epoch, g)) for split, s in zip(splits, seeds, strict=True)
+                    ]
+                    state = _learned(state, rows, *self._dealt(order, rows), weight, keys, epoch, course.learning_rate)
+                lost = sum(
+                    _examined(state.network, rows, *self._dealt(kept[g], rows), weight)
+                    for g, rows in enumerate(self.data)
+                )
+                state = _judged(state, lost, course.patience)
+                if bool(jnp.all(state.stale >= course.patience)):
+                    break
+            yield
+        if not np.isfinite(state.lowest).all():
+            raise BadInput(f"no epoch has a finite loss at learning_rate={course.learning_rate}: try a smaller one")
+        return state.best
+
+    def _dealt(self, chosen: list[np.ndarray], rows: Rows) -> tuple[Int[Array, "lanes steps batch"], int]:
+        """Return batches of pieces, −1 where there is none, in an array of one size for all, and how many are needed."""
+        batch, total = self.course.batch, len(rows.student)
+        out = np.full((len(chosen), -(-total // batch) * batch), -1, np.int32)
+        for lane, own in enumerate(chosen):
+            out[lane, : len(own)] = own
+        return jnp.asarray(out.reshape(len(chosen), -1, batch)), -(-max(map(len, chosen)) // batch)
 
 
 def _shuffled(chosen: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:

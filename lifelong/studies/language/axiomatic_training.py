@@ -2,7 +2,7 @@
 
 A transformer reads who causes whom, edge by edge, and answers whether x causes y. It is taught transitivity by examples on
 chains of three to six nodes, and examined on chains of up to fifteen, on chains told backwards or in disorder, and on graphs
-that branch. The loss is on the answer alone, and without positions a model has to find the nodes by their names.
+that branch. The loss is on the answer alone.
 
 The paper's point is variety: where every edge of a chain may point the other way, order of mention no longer tells the
 answer, and only the axiom does. The baseline is taught on chains whose edges all point onward. The knock-out sees the same
@@ -10,17 +10,16 @@ graphs and questions as the method, but the answers about each graph are permute
 so a permuted answer is a coin's, and there is no axiom to find.
 
 The paper asks all pairs of a graph, each in an instance of its own. Here a graph is read once and several pairs are asked
-after it; every question attends to the graph and itself alone (`QuestionsApart`). Without positions that is the same as
-instances of their own, at a third of the tokens. Exams ask one question about a graph.
+after it; every question attends to the graph and itself alone (`QuestionsApart`), at a third of the tokens. Exams ask one
+question about a graph.
 
 School begins with single causes, goes on to chains of three, and then mixes chains of three to six, for all arms alike. Its
 questions come from all pairs of a graph, as in the paper; in exams four in five questions whose answer is yes are about nodes
 that no edge of their own connects.
 
-Names are learned slowly, and the budget is what two cores allow. Pilots on another seed, which looked at no chains but those
-taught, did not get as far as the controls ask: mixed from the start, 192 thousand answers left models at chance, with rotary
-positions (53 %) and without (50 %); after 128 thousand in the order of this school they answered three in four questions about
-single causes, 57 % of those about chains of three, and hardly more than chance about longer ones.
+Positions are rotary; the paper compares several kinds and finds that rotary ones and none carry furthest. Pilots on another
+seed, which looked at no chains but those taught, chose between the two, for within what two cores allow only one of them learns
+its chains: 384 thousand answers left a model with rotary positions at 95 %, one without any at 60 %. The latter is a variant.
 
 Two ways to answer without the axiom stand beside the models: whoever is named first is the cause; only what is told edge by
 edge is true. Graphs that branch are told in disorder, so that order of mention says nothing there either.
@@ -43,11 +42,11 @@ from lifelong.teachers import Blend
 from lifelong.worlds import Causal
 
 TAUGHT = (2, 6)
-SCHOOL = ((1, 0, 0, 0, 0), (1, 2, 0, 0, 0), (0, 1, 1, 1, 1), (0, 1, 1, 1, 1))
-"""The shares of chains of two to six nodes in each quarter of school."""
+SCHOOL = ((1, 0, 0, 0, 0), (3, 10, 0, 0, 0), (0, 1, 1, 0, 0), *[(0, 1, 1, 1, 1)] * 3)
+"""The shares of chains of two to six nodes in each sixth of school."""
 
-SIZES = {"layers": 3, "heads": 2, "hidden": 64}
-"""What is not as in the preset `micro`: wide heads, to tell 40 names apart, and a narrow feed-forward network."""
+SIZES = {"layers": 3, "hidden": 64}
+"""What is not as in the preset `micro`: one layer more, and a narrow feed-forward network."""
 
 LENGTHS = ((7, 9), (10, 12), (13, 15))
 CAUSAL = partial(Causal, distant=0.8)
@@ -124,17 +123,17 @@ study = Study(
     slug="axiomatic-training",
     question="Does a transformer that is shown transitivity on small, varied chains apply it to graphs it never saw?",
     arms={
-        "flips": Arm("method", "chains whose edges point either way", ({"flip": 0.5}, "none")),
+        "flips": Arm("method", "chains whose edges point either way", ({"flip": 0.5}, "rotary")),
         "no-flips": Arm(
-            "baseline", "as many chains whose edges all point onward", ({"flip": 0.0}, "none"), like="flips"
+            "baseline", "as many chains whose edges all point onward", ({"flip": 0.0}, "rotary"), like="flips"
         ),
         "scrambled": Arm(
             "knock-out",
             "flipped chains, the answers about each permuted",
-            ({"flip": 0.5, "scrambled": 1.0}, "none"),
+            ({"flip": 0.5, "scrambled": 1.0}, "rotary"),
             like="flips",
         ),
-        "rotary": Arm("variant", "flipped chains, rotary positions", ({"flip": 0.5}, "rotary")),
+        "positionless": Arm("variant", "flipped chains, no positions", ({"flip": 0.5}, "none")),
     },
     lifetime=lifetime,
     measures={
@@ -161,19 +160,18 @@ study = Study(
         Claim("flips", "three-quarters", "structural", sentence="It is right three times in four there."),
         Claim("flips", "heuristic", "branching", sentence="On branching graphs it beats answering without the axiom."),
         Claim("flips", "heuristic", "structural", sentence="And on all three kinds together."),
-        Claim("flips", "rotary", "longest", sentence="Without positions it carries further: to chains of 13 to 15."),
-        Claim("rotary", "no-flips", "structural", by=0.15, sentence="With rotary positions flips help as much."),
+        Claim("positionless", "flips", "longest", sentence="Without positions it carries further: to chains of 13 to 15."),
     ),
     across=across,
     derived=("heuristic", "three-quarters"),
-    settings={"seeds": 4, "graphs": 9_600, "questions": 8, "batch": 16, "learning_rate": 4e-3, "exams": 4},
+    settings={"seeds": 8, "graphs": 48_000, "questions": 8, "batch": 32, "learning_rate": 4e-3, "exams": 4},
     budgets={
-        "smoke": {"seeds": 2, "graphs": 128, "exams": 2},
-        "quick": {"seeds": 2, "graphs": 3_200},
+        "smoke": {"seeds": 2, "graphs": 384, "exams": 2},
+        "quick": {"seeds": 2, "graphs": 24_000},
         "full": {},
     },
-    simplified="0.09 million weights and 77 thousand answers for 67 million and 175 thousand a hundred times over; 4 seeds; "
-    "school begins with single causes; names are one of 40 tokens each instead of spelt by characters; longest chains of 15 "
-    "nodes, not 50; branching graphs of 6 to 8 nodes. Where positions are rotary, later questions stand further from the "
-    "graph than any would in an instance of its own.",
+    simplified="0.09 million weights and 384 thousand answers for 67 million and 175 thousand a hundred times over; school begins "
+    "with single causes; names are one of 40 tokens each instead of spelt by characters; longest chains of 15 nodes, not 50; "
+    "branching graphs of 6 to 8 nodes. Positions being rotary, later questions stand further from the graph than any would in "
+    "an instance of its own, so distances as in long chains have been met in school.",
 )
