@@ -160,7 +160,9 @@ study = Study(
         Claim("flips", "three-quarters", "structural", sentence="It is right three times in four there."),
         Claim("flips", "heuristic", "branching", sentence="On branching graphs it beats answering without the axiom."),
         Claim("flips", "heuristic", "structural", sentence="And on all three kinds together."),
-        Claim("positionless", "flips", "longest", sentence="Without positions it carries further: to chains of 13 to 15."),
+        Claim(
+            "positionless", "flips", "longest", sentence="Without positions it carries further: to chains of 13 to 15."
+        ),
     ),
     across=across,
     derived=("heuristic", "three-quarters"),
@@ -170,8 +172,8 @@ study = Study(
         "quick": {"seeds": 2, "graphs": 24_000},
         "full": {},
     },
-    simplified="0.09 million weights and 384 thousand answers for 67 million and 175 thousand a hundred times over; school begins "
-    "with single causes; names are one of 40 tokens each instead of spelt by characters; longest chains of 15 nodes, not 50; "
-    "branching graphs of 6 to 8 nodes. Positions being rotary, later questions stand further from the graph than any would in "
-    "an instance of its own, so distances as in long chains have been met in school.",
+    simplified="0.09 million weights and 384 thousand answers for 67 million and 175 thousand a hundred times over; school "
+    "begins with single causes; names are one of 40 tokens each instead of spelt by characters; longest chains of 15 nodes, "
+    "not 50; branching graphs of 6 to 8 nodes. Positions being rotary, later questions stand further from the graph than any "
+    "would in an instance of its own, so distances as in long chains have been met in school.",
 )
