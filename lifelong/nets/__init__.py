@@ -42,6 +42,7 @@ from ._policies import Gaussian as Gaussian
 from ._policies import Policy as Policy
 from ._product import product as product
 from ._projected import Projected as Projected
+from ._questions_apart import QuestionsApart as QuestionsApart
 from ._reader import Reader as Reader
 from ._sampling import Sampled as Sampled
 from ._sampling import Sampler as Sampler

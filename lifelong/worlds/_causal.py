@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from lifelong.errors import BadInput, UnknownName
-from lifelong.keys import key_for
 from lifelong.recipe import Number
 
 from ._batch import Batch, Lesson, Mixture
@@ -27,16 +26,22 @@ class Causal(Problems):
     Task i has the fewest nodes plus i. Names are drawn anew for every problem, and half of all answers are `yes`: the answer is
     drawn first, then one of the pairs that have it. Held out are one in ten ordered pairs of names for the first two nodes.
 
+    Demonstrations may ask several questions about one graph, `BOS u v ; … ? x y yes ? z w no …`, exactly half of which are
+    answered `yes`, in any order. Exams ask one.
+
     Args:
         nodes: the fewest and the most nodes.
         flip: the probability that a cause of a chain points the other way.
         distant: how often, where the answer is `yes`, two nodes are asked about that are connected through others alone,
             provided that there are such; otherwise all connected pairs are alike.
-        scrambled: the share of demonstrations whose answer is that of another question, a coin's.
+        scrambled: the share of demonstrations whose answers are permuted among the questions about their graph. As half of
+            them are `yes`, a permuted answer tells nothing of its question.
         branching: None for chains; else the number of causes per node of a random graph without cycles.
         order: in which order causes are stated.
+        questions: how many a demonstration asks, an even number or one; only of several can answers be permuted.
 
-    Raises BadInput for sizes that make no graph, UnknownName for an order that there is not.
+    Raises BadInput for sizes that make no graph and numbers of questions that cannot be balanced, UnknownName for an order
+    that there is not.
     """
 
     flip: Number
@@ -48,11 +53,14 @@ class Causal(Problems):
     most: int = eqx.field(static=True)
     branching: float | None = eqx.field(static=True)
     order: Order = eqx.field(static=True)
+    questions: int = eqx.field(static=True)
     tasks: int = eqx.field(static=True)
     prompt_length: int = eqx.field(static=True)
     outputs: int = eqx.field(static=True, default=len(CAUSAL_WORDS))
     answer_length: int = eqx.field(static=True, default=1)
     lexicon: Lexicon = eqx.field(static=True, default=CAUSAL_WORDS)
+    mark: int = eqx.field(static=True, default=CAUSAL_WORDS["?"])
+    """The word with which a question begins."""
 
     def __init__(
         self,
@@ -62,14 +70,19 @@ class Causal(Problems):
         scrambled: Number = 0.0,
         branching: float | None = None,
         order: Order = "sequential",
+        questions: int = 1,
     ):
         if order not in ("sequential", "reversed", "shuffled"):
             raise UnknownName("order of statements", str(order), ("sequential", "reversed", "shuffled"))
         if not 2 <= nodes[0] <= nodes[1] <= NAMES or (branching is not None and branching <= 0):
             raise BadInput(f"a graph has 2 … {NAMES} nodes, the fewest first, and some causes: {nodes=}, {branching=}")
+        if questions < 1 or (questions > 1 and questions % 2):
+            raise BadInput(f"half of the questions are answered 'yes': ask one, or an even number, not {questions}")
+        if isinstance(scrambled, float) and scrambled > 0 and questions == 1:
+            raise BadInput("only answers to several questions can be permuted: give scrambled=0, or questions=2")
         self.fewest, self.most = nodes
         self.flip, self.distant, self.scrambled = (jnp.asarray(x, jnp.float32) for x in (flip, distant, scrambled))
-        self.branching, self.order = branching, order
+        self.branching, self.order, self.questions = branching, order, questions
         pairs = np.asarray([(i, j) for i in range(NAMES) for j in range(NAMES) if i != j], np.int32)
         held = is_held_out(pairs @ [NAMES, 1])
         self.taught, self.held = jnp.asarray(pairs[~held]), jnp.asarray(pairs[held])
@@ -86,18 +99,26 @@ class Causal(Problems):
         self, task: Int[Array, "*n"], n: int, *, key: PRNGKeyArray, held_out: bool = False
     ) -> Int[Array, "n prompt"]:
         """Return `n` problems of a task, or one of each task given."""
-        keys = jax.random.split(key, 4)
-        nodes = self.fewest + jnp.broadcast_to(task, (n,))
-        pairs = self.held if held_out else self.taught
+        premise, asked, _ = self._posed(jnp.broadcast_to(task, (n,)), 1, key, self.held if held_out else self.taught)
+        return jnp.concatenate([premise, asked[:, 0]], 1)
+
+    def _posed(
+        self, task: Int[Array, " n"], questions: int, key: PRNGKeyArray, pairs: Int[Array, "pairs 2"]
+    ) -> tuple[Int[Array, "n premise"], Int[Array, "n questions 3"], Bool[Array, "n questions"]]:
+        """Return premises whose first two names are a pair, questions about them, and whether their answers are `yes`."""
+        keys, n = jax.random.split(key, 5), len(task)
+        nodes = self.fewest + task
         first = pairs[jax.random.randint(keys[0], (n,), 0, len(pairs))]
         chance = jax.random.uniform(keys[1], (n, NAMES))
         rows = jnp.arange(n)
         chance = chance.at[rows, first[:, 0]].set(-2.0).at[rows, first[:, 1]].set(-1.0)
-        names = jnp.argsort(chance, 1)[:, : self.most]
-        cause, effect, real = self._graph(nodes, keys[2])
-        x, y = self._asked(cause, effect, real, nodes, keys[3])
-        cause, effect, x, y = (jnp.take_along_axis(names, part, 1) for part in (cause, effect, x, y))
-        return self._stated(cause, effect, real, jnp.concatenate([x, y], 1))
+        names = _NAME + jnp.argsort(chance, 1)[:, : self.most]
+        graph = self._graph(nodes, keys[2])
+        yes = _half(keys[3], n, questions)
+        x, y = self._asked(*graph, nodes, yes, keys[4])
+        cause, effect, x, y = (jnp.take_along_axis(names, part, 1) for part in (*graph[:2], x, y))
+        asked = jnp.stack([jnp.full_like(x, self.mark), x, y], -1)
+        return self._stated(cause, effect, graph[2]), asked.astype(jnp.int32), yes
 
     def _graph(self, nodes: Int[Array, " n"], key: PRNGKeyArray) -> tuple[Array, Array, Array]:
         """Return causes, their effects, and which are real [n, causes], in the order in which they are stated."""
@@ -123,19 +144,22 @@ class Causal(Problems):
         order = jnp.argsort(jnp.where(real, when[self.order], -1), 1, stable=True)
         return tuple(jnp.take_along_axis(part, order, 1) for part in (cause, effect, real))  # type: ignore[return-value]
 
-    def _asked(self, cause: Array, effect: Array, real: Array, nodes: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
-        """Return a pair of nodes of every problem [n, 1], as often one that is connected as one that is not."""
-        n, m = len(nodes), self.most
-        chance = jax.random.uniform(key, (n, m * m + 2))
+    def _asked(
+        self, cause: Array, effect: Array, real: Array, nodes: Array, yes: Bool[Array, "n questions"], key: PRNGKeyArray
+    ) -> tuple[Int[Array, "n questions"], Int[Array, "n questions"]]:
+        """Return pairs of nodes that are connected where `yes` and are not elsewhere."""
+        (n, questions), m = yes.shape, self.most
+        chance = jax.random.uniform(key, (n, questions, m * m + 1))
         start = jnp.broadcast_to(jnp.eye(m, dtype=bool), (n, m, m))
         reached = jax.vmap(jax.vmap(self._spread, (0, None, None, None)))(start, cause, effect, real)
         there = (jnp.arange(m) < nodes[:, None])[:, :, None] & (jnp.arange(m) < nodes[:, None])[:, None, :]
-        yes, pairs = (chance[:, -1] < 0.5)[:, None, None], there & ~jnp.eye(m, dtype=bool)
+        pairs = there & ~jnp.eye(m, dtype=bool)
         ends = (jax.nn.one_hot(jnp.where(real, side, -1), m) for side in (cause, effect))
         indirect = pairs & reached & (jnp.einsum("neu,nev->nuv", *ends) == 0)
-        only = yes & (chance[:, -2] < self.distant)[:, None, None] & indirect.any((1, 2), keepdims=True)
-        fits = jnp.where(only, indirect, pairs & (reached == yes))
-        pair = jnp.argmax(jnp.where(fits.reshape(n, -1), chance[:, :-2], -1.0), 1)[:, None]
+        connected, apart, indirect = (p.reshape(n, 1, -1) for p in (pairs & reached, pairs & ~reached, indirect))
+        only = (chance[..., -1:] < self.distant) & indirect.any(-1, keepdims=True)
+        fits = jnp.where(yes[..., None], jnp.where(only, indirect, connected), apart)
+        pair = jnp.argmax(jnp.where(fits, chance[..., :-1], -1.0), -1)
         return pair // m, pair % m
 
     def _spread(self, start: Bool[Array, " nodes"], cause: Array, effect: Array, real: Array) -> Bool[Array, " nodes"]:
@@ -146,16 +170,15 @@ class Causal(Problems):
 
         return jax.lax.fori_loop(0, self.most - 1, further, start)
 
-    def _stated(self, cause: Array, effect: Array, real: Array, asked: Array) -> Int[Array, "n prompt"]:
+    def _stated(self, cause: Array, effect: Array, real: Array) -> Int[Array, "n premise"]:
         n, size = cause.shape
         semicolon = jnp.full_like(cause, CAUSAL_WORDS[";"])
-        causes = jnp.where(real[..., None], jnp.stack([_NAME + cause, _NAME + effect, semicolon], -1), -1)
+        causes = jnp.where(real[..., None], jnp.stack([cause, effect, semicolon], -1), -1)
         blanks = 3 * (size - real.sum(1, keepdims=True))
         begun = jnp.pad(causes.reshape(n, -1), ((0, 0), (1, 0)))
         place = jnp.arange(begun.shape[1])
         begun = jnp.where(place == blanks, CAUSAL_WORDS["BOS"], jnp.where(place < blanks, -1, begun))
-        mark = jnp.full((n, 1), CAUSAL_WORDS["?"])
-        return jnp.concatenate([begun, mark, _NAME + asked], 1).astype(jnp.int32)
+        return begun.astype(jnp.int32)
 
     def causes(self, prompts: Int[Array, "n prompt"]) -> Bool[Array, " n"]:
         """Return whether the first node that is asked about causes the second."""
@@ -168,15 +191,26 @@ class Causal(Problems):
 
     def demonstrate(self, prompts: Int[Array, "n prompt"], *, key: PRNGKeyArray) -> Int[Array, "n answer"]:
         """Return `yes` or `no`."""
-        answer = jnp.where(self.causes(prompts), CAUSAL_WORDS["yes"], CAUSAL_WORDS["no"])
-        return answer[:, None].astype(jnp.int32)
+        return _said(self.causes(prompts))[:, None]
 
     def draw(self, lesson: Lesson | Mixture, n: int, *, key: PRNGKeyArray) -> Batch:
-        """Return transcripts of `n` demonstrations; where one is scrambled, a coin says its answer."""
-        batch, coins = super().draw(lesson, n, key=key), jax.random.uniform(key_for(key, "scrambled"), (2, n))
-        coin = jnp.where(coins[0] < 0.5, CAUSAL_WORDS["yes"], CAUSAL_WORDS["no"])
-        answer = jnp.where(coins[1] < self.scrambled, coin, batch.y).astype(batch.y.dtype)
-        return eqx.tree_at(lambda b: (b.x, b.y), batch, (batch.x.at[:, 0, -1].set(answer), answer))
+        """Return transcripts of `n` demonstrations: a premise, then every question with its answer."""
+        keys = jax.random.split(key, 3)
+        weights = lesson.weights if isinstance(lesson, Mixture) else jax.nn.one_hot(lesson.task, self.tasks)
+        task = jax.random.categorical(keys[0], jnp.log(weights), shape=(n,))
+        premise, asked, yes = self._posed(task, self.questions, keys[1], self.taught)
+        answers = _said(self._permuted(yes, keys[2]))
+        told = jnp.concatenate([asked, answers[..., None]], -1)
+        own = jnp.zeros_like(told).at[..., -1].set(1)
+        rows = [(premise, told), (jnp.zeros_like(premise), own)]
+        x = jnp.stack([jnp.concatenate([before, after.reshape(n, -1)], 1) for before, after in rows], 1)
+        return Batch(x, answers[:, 0], task.astype(jnp.int32), jnp.ones(n))
+
+    def _permuted(self, yes: Bool[Array, "n questions"], key: PRNGKeyArray) -> Bool[Array, "n questions"]:
+        """Return answers, those of scrambled rows in another order."""
+        chance = jax.random.uniform(key, (len(yes), 1 + self.questions))
+        other = jnp.take_along_axis(yes, jnp.argsort(chance[:, 1:], 1), 1)
+        return jnp.where(chance[:, :1] < self.scrambled, other, yes)
 
     def judge(self, prompts: Int[Array, "n prompt"], answers: Int[Array, "n answer"]) -> Verdicts:
         """Return whether the answer is right."""
@@ -195,3 +229,14 @@ class Causal(Problems):
 
 
 _NAME = CAUSAL_WORDS["n0"]
+
+
+def _half(key: PRNGKeyArray, n: int, questions: int) -> Bool[Array, "n questions"]:
+    """Return rows half of which are true, in any order; of a single question a coin decides."""
+    chance = jax.random.uniform(key, (n, questions + 1))
+    return jnp.argsort(chance[:, 1:], 1) < (questions + (chance[:, :1] < 0.5)) // 2
+
+
+def _said(yes: Bool[Array, "*n"]) -> Int[Array, "*n"]:
+    """Return `yes` or `no`."""
+    return jnp.where(yes, CAUSAL_WORDS["yes"], CAUSAL_WORDS["no"]).astype(jnp.int32)

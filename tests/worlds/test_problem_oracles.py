@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lifelong.worlds import Blocks, Causal, Game24, KvBio, OpChain, OpSearch
+from lifelong.worlds import Blocks, Causal, Game24, KvBio, Lesson, Mixture, OpChain, OpSearch
 from lifelong.worlds._blocks import configurations, plan_counts, plans, transitions
 
 KEY = jax.random.key(0)
@@ -167,6 +167,48 @@ def test_chains_that_never_flip_are_given_away_by_the_order_of_mention_and_other
         prompts = jax.jit(lambda w=world: w.pose(jnp.int32(3), n, key=KEY))()
         right = (np.asarray(world.mentioned_first(prompts)) == np.asarray(world.causes(prompts))).mean()
         assert low <= right <= high
+
+
+@pytest.mark.parametrize(
+    "world", [Causal(questions=6, distant=0.8), Causal((6, 8), branching=1.4, order="shuffled", questions=2)]
+)
+def test_several_questions_about_one_graph_are_answered_by_reachability_half_of_them_yes(world):
+    n = 200
+    batch = eqx.filter_jit(world.draw)(Mixture(jnp.ones(world.tasks)), n, key=KEY)
+    tokens, own = np.asarray(batch.x[:, 0]), np.asarray(batch.x[:, 1])
+    assert tokens.shape == (n, world.prompt_length + 1 + 4 * (world.questions - 1))
+    pairs = set()
+    for text, told in zip(words(world, tokens), own, strict=True):
+        assert [text[i - len(told)] in ("yes", "no") for i in range(len(told)) if told[i]] == [True] * world.questions
+        premise, *questions = " ".join(text).split(" ? ")
+        edges = [tuple(edge.split()) for edge in premise.removeprefix("BOS ").rstrip(" ;").split(" ; ")]
+        answers = [(*question.split(), premise) for question in questions]
+        assert len(answers) == world.questions == 2 * sum(answer == "yes" for _, _, answer, _ in answers)
+        for x, y, answer, _ in answers:
+            assert x != y and reaches(edges, x, y) == (answer == "yes")
+        pairs |= {(x, y, premise) for x, y, *_ in answers}
+    assert len(pairs) > 0.6 * n * world.questions, "questions differ"
+    first = tokens[np.arange(n), own.argmax(1)] == world.lexicon["yes"]
+    assert abs(first.mean() - 0.5) < 0.12, "half are yes at every place"
+    np.testing.assert_array_equal(batch.y == world.lexicon["yes"], first)
+
+
+def test_scrambling_permutes_the_answers_about_a_graph_and_a_permuted_answer_tells_nothing():
+    n, questions, lesson = 1000, 4, Lesson(jnp.int32(2), jnp.int32(0))
+
+    def drawn(scrambled):
+        batch = eqx.filter_jit(Causal(questions=questions, scrambled=scrambled).draw)(lesson, n, key=KEY)
+        return np.asarray(batch.x[:, 0]), np.asarray(batch.x[0, 1]).astype(bool)
+
+    (plain, own), (permuted, _), (some, _) = (drawn(share) for share in (0.0, 1.0, 0.5))
+    np.testing.assert_array_equal(plain[:, ~own], permuted[:, ~own], "graphs and questions stay")
+    np.testing.assert_array_equal(
+        np.sort(plain[:, own], 1), np.sort(permuted[:, own], 1), "so do the answers of each graph"
+    )
+    right = (plain[:, own] == permuted[:, own]).mean()
+    assert abs(right - 0.5) < 0.04, "one in two is right by luck, as two questions in four are answered yes"
+    moved = [(plain[:, own] != other[:, own]).any(1).mean() for other in (permuted, some)]
+    np.testing.assert_allclose(moved, [5 / 6, 5 / 12], atol=0.06)
 
 
 @eqx.filter_jit

@@ -148,6 +148,8 @@ def test_options_that_make_no_world_are_refused(unchecked):
         (lambda: OpChain(lengths=()), "1 … 5 operations"),
         (lambda: KvBio(known=0.0), "between 0 and 1"),
         (lambda: Causal((6, 3)), "the fewest first"),
+        (lambda: Causal(questions=3), "an even number, not 3"),
+        (lambda: Causal(scrambled=1.0), "several questions"),
         (lambda: Blocks(moves=9), "1 … 6 moves"),
         (lambda: Blocks(least=100_000), "no problem to teach"),
         (lambda: Game24(100), "between 1 and 99"),

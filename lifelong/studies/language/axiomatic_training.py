@@ -2,14 +2,27 @@
 
 A transformer reads who causes whom, edge by edge, and answers whether x causes y. It is taught transitivity by examples on
 chains of three to six nodes, and examined on chains of up to fifteen, on chains told backwards or in disorder, and on graphs
-that branch. The loss is on the answer alone, and without positions a model has to find the nodes by their names.
+that branch. The loss is on the answer alone.
 
 The paper's point is variety: where every edge of a chain may point the other way, order of mention no longer tells the
 answer, and only the axiom does. The baseline is taught on chains whose edges all point onward. The knock-out sees the same
-graphs and questions as the method, but its answers are those of other questions, so that there is no axiom to find.
+graphs and questions as the method, but the answers about each graph are permuted among its questions. Half of them are `yes`,
+so a permuted answer is a coin's, and there is no axiom to find.
+
+The paper asks all pairs of a graph, each in an instance of its own. Here a graph is read once and several pairs are asked
+after it; every question attends to the graph and itself alone (`QuestionsApart`), at a third of the tokens. Exams ask one
+question about a graph.
+
+School begins with single causes, goes on to chains of three, and then mixes chains of three to six, for all arms alike. Its
+questions come from all pairs of a graph, as in the paper; in exams four in five questions whose answer is yes are about nodes
+that no edge of their own connects.
+
+Positions are rotary; the paper compares several kinds and finds that rotary ones and none carry furthest. Pilots on another
+seed, which looked at no chains but those taught, chose between the two, for within what two cores allow only one of them learns
+its chains: 384 thousand answers left a model with rotary positions at 95 %, one without any at 60 %. The latter is a variant.
 
 Two ways to answer without the axiom stand beside the models: whoever is named first is the cause; only what is told edge by
-edge is true. Four in five questions whose answer is yes are about nodes that no edge of their own connects.
+edge is true. Graphs that branch are told in disorder, so that order of mention says nothing there either.
 """
 
 from functools import partial
@@ -19,11 +32,21 @@ import numpy as np
 import xarray as xr
 
 from lifelong.exams import Elsewhere
+from lifelong.feedback import NextToken
 from lifelong.lab import Arm, Claim, Control, Settings, Study
-from lifelong.learners import next_token_learner
+from lifelong.learners import GradientLearner, warmed_adamw
 from lifelong.life import live, sit_afterwards
-from lifelong.teachers import AllAtOnce
+from lifelong.nets import Completion, QuestionsApart, language_model
+from lifelong.recipe import Recipe
+from lifelong.teachers import Blend
 from lifelong.worlds import Causal
+
+TAUGHT = (2, 6)
+SCHOOL = ((1, 0, 0, 0, 0), (3, 10, 0, 0, 0), (0, 1, 1, 0, 0), *[(0, 1, 1, 1, 1)] * 3)
+"""The shares of chains of two to six nodes in each sixth of school."""
+
+SIZES = {"layers": 3, "hidden": 64}
+"""What is not as in the preset `micro`: one layer more, and a narrow feed-forward network."""
 
 LENGTHS = ((7, 9), (10, 12), (13, 15))
 CAUSAL = partial(Causal, distant=0.8)
@@ -33,7 +56,7 @@ PLACES = {
     **{f"flipped-{low}-{high}": CAUSAL((low, high)) for low, high in LENGTHS},
     "reversed": CAUSAL(flip=0.0, order="reversed"),
     "shuffled": CAUSAL(flip=0.0, order="shuffled"),
-    **{f"branching-{factor}": CAUSAL((6, 8), branching=factor) for factor in (1.4, 2.0)},
+    **{f"branching-{factor}": CAUSAL((6, 8), branching=factor, order="shuffled") for factor in (1.4, 2.0)},
 }
 """Where the models are examined, beside the chains that they were taught."""
 
@@ -41,27 +64,27 @@ NEW = ("flipped", "reversed", "branching")
 """What the claim is about: groups of places, of equal weight."""
 
 
+def pupil(world: Causal, positions: str, settings: Settings) -> GradientLearner:
+    """Return a fresh transformer, with rotary positions or none, that learns from answers alone, questions apart."""
+    sizes = SIZES | ({} if positions == "rotary" else {"theta": None})
+    net = Recipe(language_model, preset="micro", vocabulary=world.outputs, **sizes)
+    model = Recipe(Completion, net=Recipe(QuestionsApart, net=net, mark=world.mark))
+    optimizer = Recipe(warmed_adamw, learning_rate=settings.learning_rate, steps=settings.graphs // settings.batch)
+    return GradientLearner(model, NextToken(), optimizer, batch=settings.batch, active="all")
+
+
 def lifetime(arm: Arm, settings: Settings, **options) -> xr.Dataset:
     """Teach one set of demonstrations, every one of them new, to a transformer."""
-    world = CAUSAL(**arm.build)
-    steps = settings.instances // settings.batch
-    learner = next_token_learner(
-        world.outputs,
-        steps=steps,
-        learning_rate=settings.learning_rate,
-        batch=settings.batch,
-        layers=3,
-        theta=theta(arm),
-    )
+    chains, positions = arm.build
+    world = Causal(TAUGHT, questions=settings.questions, **chains)
+    learner = pupil(world, positions, settings)
+    steps = settings.graphs // settings.batch
     every = steps // settings.exams
-    life = live(learner, world, AllAtOnce(world.tasks), steps=every * settings.exams, every=every, **options)
-    carried = sit_afterwards(life, learner, world, Elsewhere([*PLACES.values()]))
-    return life.to_xarray().merge(carried).assign_coords(place=list(PLACES))
-
-
-def theta(arm: Arm) -> int | None:
-    """Return the base of the rotary positions, a whole number that no recipe sweeps; only the variant has any."""
-    return 10_000 if arm.role == "variant" else None
+    options |= {"steps": every * settings.exams, "every": every}
+    life = live(learner, world, Blend(SCHOOL, steps // len(SCHOOL)), **options)
+    home = CAUSAL(flip=chains["flip"])
+    carried = sit_afterwards(life, learner, world, Elsewhere([home, *PLACES.values()]))
+    return life.to_xarray().merge(carried).assign_coords(place=["home", *PLACES])
 
 
 def of(group: str):
@@ -70,7 +93,7 @@ def of(group: str):
 
 
 def _at_the_end(life: xr.Dataset, group: str) -> xr.DataArray:
-    among = [place for place in PLACES if place.startswith(group)]
+    among = [place for place in life.place.values if place.startswith(group)]
     return life.elsewhere.sel(place=among).mean("place", skipna=False)
 
 
@@ -100,16 +123,22 @@ study = Study(
     slug="axiomatic-training",
     question="Does a transformer that is shown transitivity on small, varied chains apply it to graphs it never saw?",
     arms={
-        "flips": Arm("method", "chains whose edges point either way", {"flip": 0.5}),
-        "no-flips": Arm("baseline", "as many chains whose edges all point onward", {"flip": 0.0}, like="flips"),
-        "scrambled": Arm("knock-out", "flipped chains, answers of other questions", {"scrambled": 1.0}, like="flips"),
-        "rotary": Arm("variant", "flipped chains, rotary positions", {"flip": 0.5}),
+        "flips": Arm("method", "chains whose edges point either way", ({"flip": 0.5}, "rotary")),
+        "no-flips": Arm(
+            "baseline", "as many chains whose edges all point onward", ({"flip": 0.0}, "rotary"), like="flips"
+        ),
+        "scrambled": Arm(
+            "knock-out",
+            "flipped chains, the answers about each permuted",
+            ({"flip": 0.5, "scrambled": 1.0}, "rotary"),
+            like="flips",
+        ),
+        "positionless": Arm("variant", "flipped chains, no positions", ({"flip": 0.5}, "none")),
     },
     lifetime=lifetime,
     measures={
         "structural": structural,
-        "home": lambda life: life.accuracy.isel(exam=-1).mean("task", skipna=False),
-        **{group: of(group) for group in ("onward", "shuffled", *NEW)},
+        **{group: of(group) for group in ("home", "onward", "shuffled", *NEW)},
         "longest": of("flipped-13"),
         "decay": lambda life: _at_the_end(life, "flipped-7") - _at_the_end(life, "flipped-13"),
     },
@@ -131,17 +160,20 @@ study = Study(
         Claim("flips", "three-quarters", "structural", sentence="It is right three times in four there."),
         Claim("flips", "heuristic", "branching", sentence="On branching graphs it beats answering without the axiom."),
         Claim("flips", "heuristic", "structural", sentence="And on all three kinds together."),
-        Claim("flips", "rotary", "longest", sentence="Without positions it carries further: to chains of 13 to 15."),
-        Claim("rotary", "no-flips", "structural", by=0.15, sentence="With rotary positions flips help as much."),
+        Claim(
+            "positionless", "flips", "longest", sentence="Without positions it carries further: to chains of 13 to 15."
+        ),
     ),
     across=across,
     derived=("heuristic", "three-quarters"),
-    settings={"seeds": 8, "instances": 40_000, "batch": 128, "learning_rate": 2e-3, "exams": 4},
+    settings={"seeds": 8, "graphs": 48_000, "questions": 8, "batch": 32, "learning_rate": 4e-3, "exams": 4},
     budgets={
-        "smoke": {"seeds": 2, "instances": 512, "exams": 2},
-        "quick": {"seeds": 4, "instances": 10_000},
+        "smoke": {"seeds": 2, "graphs": 384, "exams": 2},
+        "quick": {"seeds": 2, "graphs": 24_000},
         "full": {},
     },
-    simplified="0.14 million weights and 40 000 demonstrations for 67 million and 175 000 a hundred times over; names are one "
-    "of 40 tokens each instead of spelt by characters; longest chains of 15 nodes, not 50; branching graphs of 6 to 8 nodes.",
+    simplified="0.09 million weights and 384 thousand answers for 67 million and 175 thousand a hundred times over; school "
+    "begins with single causes; names are one of 40 tokens each instead of spelt by characters; longest chains of 15 nodes, "
+    "not 50; branching graphs of 6 to 8 nodes. Positions being rotary, later questions stand further from the graph than any "
+    "would in an instance of its own, so distances as in long chains have been met in school.",
 )
