@@ -68,6 +68,7 @@ def test_school_asks_several_questions_and_permutes_answers_within_a_graph(caugh
     assert 0.4 < (right.x[:, 0, own] == told.x[:, 0, own]).mean() < 0.6
 
 
+@pytest.mark.slow
 def test_without_the_axiom_new_places_are_answered_little_better_than_by_a_coin():
     for group in study.NEW:
         found = [study.without_the_axiom(place) for place in study.PLACES if place.startswith(group)]
