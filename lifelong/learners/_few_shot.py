@@ -48,8 +48,7 @@ class FewShotLearner(Learner):
         optimizer: the outer one, Adam with a rate of 0.001 unless stated.
         episodes: in a step; 4 unless stated.
         at_once: how many of them are adapted to side by side, all unless stated. The gradient is the same; fewer need less
-            memory, and on a CPU less time where all the adapted models outgrow its cache (a third of it for MAML's
-            perceptron on Omniglot). `Reptile` always takes all.
+            memory, and on a CPU less time where all the adapted models outgrow its cache. `Reptile` always takes all.
 
     Raises BadInput for fewer than one episode, or a number at once that does not divide them, Mismatch for a world without
     episodes.

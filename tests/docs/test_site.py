@@ -50,7 +50,7 @@ class Links(HTMLParser):
 
 def test_every_page_is_small_and_leads_somewhere(site):
     pages = sorted(site.rglob("*.html"))
-    assert len(pages) > 140 and max(page.stat().st_size for page in pages if page.name != "genindex.html") < 500_000
+    assert len(pages) > 140 and max(page.stat().st_size for page in pages if page.name != "genindex.html") < 300_000
     for page in pages:
         links = Links(page)
         assert not [one for one in links.loads if "//" in one], page

@@ -32,7 +32,7 @@ STEP, MOST = 8, 64
 """Pieces that are predicted at a time: as many as are kept, in steps that share compiled programs, up to so many."""
 
 WIDE = {"xla_cpu_prefer_vector_width": 512}
-"""Kernels use vectors of 512 bits where the processor has them; XLA would take 256, a tenth slower for an LSTM."""
+"""Kernels use vectors of 512 bits where the processor has them; XLA alone would take 256."""
 
 
 class Course(NamedTuple):
