@@ -18,9 +18,9 @@ questions come from all pairs of a graph, as in the paper; in exams four in five
 that no edge of their own connects.
 
 Positions are rotary; the paper compares several kinds and finds that rotary ones and none carry furthest. Without any, this
-study was lived once before, with a fifth of the answers and four seeds: no arm learned its own chains, and it was broken. Pilots
-on another seed, which looked at chains as taught alone, then chose positions, heads and how long school is: of four settings,
-only the two with rotary positions learned. No positions, all else the same, is a variant.
+study was lived once before, with a fifth of the answers and four seeds: no arm learned its own chains, and it was broken.
+Pilots on another seed, which looked at chains as taught alone, then chose positions, heads and how long school is: of four
+settings, only the two with rotary positions learned. No positions, all else the same, is a variant.
 
 Two ways to answer without the axiom stand beside the models: whoever is named first is the cause; only what is told edge by
 edge is true. Graphs that branch are told in disorder, so that order of mention says nothing there either.
