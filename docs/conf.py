@@ -6,14 +6,16 @@ import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+
+import reference_pages  # noqa: E402
 
 project = "lifelong"
 author = copyright = "The lifelong authors"
 release = version = installed("lifelong")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-source_suffix = {".md": "markdown"}
-exclude_patterns = ["conf.py"]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+exclude_patterns = ["*.py"]
 
 html_theme = "furo"
 html_title = "lifelong"
@@ -50,7 +52,7 @@ napoleon_custom_sections = [("Day-to-day arguments", "params_style"), ("Other ar
 
 def plain(app, what, name, obj, options, lines):
     """Docstrings are prose with equations, not reStructuredText: what would be markup there is taken as written."""
-    lines[:] = [line.replace("\\", "\\\\").replace("*", r"\*").replace("|", r"\|") for line in lines]
+    lines[:] = [reference_pages.prose(line) for line in lines]
 
 
 def ours(app, what, name, obj, skip, options):
@@ -81,6 +83,7 @@ def for_all(app, error):
 
 def setup(app):
     """Let the docstrings be read as they are written, and the pages by everybody."""
+    app.connect("builder-inited", lambda app: reference_pages.write(Path(app.srcdir) / "reference"))
     app.connect("autodoc-process-docstring", plain, priority=100)
     app.connect("build-finished", for_all)
     app.connect("autodoc-skip-member", ours)

@@ -4,10 +4,10 @@ Names are loaded when first used, so `import lifelong` costs nothing; the guard 
 here, before JAX starts.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import _runtime as _runtime
+from ._lazily import lazily
 
 if TYPE_CHECKING:
     from .connect import ContinualClassifier as ContinualClassifier
@@ -50,18 +50,4 @@ _HOMES = {
     "worlds": ("Dataset", "Split", "Transformed", "World", "dataset"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return import_module(f".{name}", __name__)
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f".{home}", __name__), name)
-    from .errors import suggestion
-
-    known = [known for names in _HOMES.values() for known in names]
-    raise AttributeError(f"module 'lifelong' has no attribute '{name}'{suggestion(name, known)}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *(name for names in _HOMES.values() for name in names)])
+__getattr__, __dir__ = lazily(__name__, _HOMES)

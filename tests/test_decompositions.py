@@ -91,6 +91,8 @@ print(len(life.exams["all"]), "lives")
 """
 
 
-@pytest.mark.parametrize(("program", "said"), [(BY_HAND, "done"), (LIVED, "16 lives")])
+@pytest.mark.parametrize(
+    ("program", "said"), [(BY_HAND, "done"), pytest.param(LIVED, "16 lives", marks=pytest.mark.slow)]
+)
 def test_programs_abreast_that_decompose_come_to_their_end(program, said):
     assert run(program, timeout=120, NPROC="2") == said

@@ -185,3 +185,14 @@ def test_a_misspelt_name_is_told_with_the_nearest():
     with pytest.raises(ImportError, match="GradientLerner"):
         from lifelong import GradientLerner  # noqa: F401
     assert not hasattr(lifelong, "__wrapped__")
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "nearest"),
+    [("worlds", "Mazze", "Maze"), ("lab", "runn", "run"), ("connect", "improved", "improve")],
+)
+def test_packages_loaded_by_need_tell_their_names_too(package, name, nearest):
+    module = getattr(lifelong, package)
+    with pytest.raises(AttributeError, match=f"module 'lifelong.{package}' has no .* did you mean '{nearest}'"):
+        getattr(module, name)
+    assert {nearest, "__doc__"} <= set(dir(module))

@@ -1,7 +1,8 @@
 """Doors to other ecosystems: scikit-learn, Gymnasium, chat models, language models, exports. Names load when first used."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lifelong._lazily import lazily
 
 if TYPE_CHECKING:
     from ._chat import ChatModel as ChatModel
@@ -34,9 +35,4 @@ _HOMES = {
     "_verifier": ("Verifier",),
 }
 
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f".{home}", __name__), name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -13,6 +13,7 @@ FORBIDDEN = -1e9
 """The logit of a class that an answer may not name."""
 
 Info = dict[str, Array]
+"""What a loss reports besides: names and numbers."""
 
 
 @runtime_checkable

@@ -1,7 +1,8 @@
 """The lab: what runs studies, keeps their results, and says what they show. Names are loaded when first used."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lifelong._lazily import lazily
 
 if TYPE_CHECKING:
     from ._bases import Bases as Bases
@@ -34,9 +35,4 @@ _HOMES = {
     "_verdict": ("Claim", "Control", "Outcome", "Verdict"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f".{home}", __name__), name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+__getattr__, __dir__ = lazily(__name__, _HOMES)

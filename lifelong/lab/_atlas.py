@@ -66,13 +66,18 @@ def build_atlas(
     written: Mapping[str, Study] | None = None,
     docs: str = "",
 ) -> list[Path]:
-    """Write the index and a page for every paper into a folder, and return the files; raise `BadFile` if it cannot be.
+    """Write the index, the secondary claims and a page for every paper into a folder, and return the files.
+
+    Raises `BadFile` if that cannot be done.
 
     `written` are studies that run, lived or not; `docs` is the address of the documentation as seen from the folder, if
     there is one.
     """
     deeper = f"../{docs}" if docs and "://" not in docs else docs
-    pages = {"index.html": templates().render_template("atlas.html", docs=docs, **_content(papers, runs, anchors))}
+    content = _content(papers, runs, anchors)
+    pages = {"index.html": templates().render_template("atlas.html", docs=docs, **content)}
+    if (claims := content["forests"][1])["rows"]:
+        pages["secondary.html"] = templates().render_template("secondary.html", docs=docs, claims=claims)
     for paper in papers:
         run = runs.get(paper.slug)
         study = (written or {}).get(paper.slug)

@@ -1,5 +1,6 @@
 """The small pictures of the atlas: one strip a claim on a common axis, a thumbnail a paper, tallies as dots."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from math import asinh, cos, isfinite, pi, sin
 from typing import NamedTuple
@@ -9,7 +10,7 @@ import numpy as np
 from lifelong.exams import Effect
 
 from ._catalogue import ROLES, Entry
-from ._svg import Scale, drawing, line, path, tag, text
+from ._svg import Scale, dots, drawing, line, path, tag, text
 
 STRIP, TALL = 300, 26
 """Width and height of a strip."""
@@ -76,9 +77,8 @@ def gains_thumbnail(gains: np.ndarray, effect: Effect | None, label: str) -> str
     span = [0.0, *(float(gain) for gain in gains), *((effect.interval.low, effect.interval.high) if effect else ())]
     x = Scale.around(span, 6, width - 6)
     body = [line(x(0), 4, x(0), height - 4, "zero")]
-    for place, gain in enumerate(gains.tolist()):
-        if isfinite(gain):
-            body.append(tag("circle", cx=x(gain), cy=16.0 + 5 * (place % 4 - 1.5), r=2.2, class_="dot tone"))
+    rows = [(gain, 16.0 + 5 * (place % 4 - 1.5)) for place, gain in enumerate(gains.tolist())]
+    body.append(dots([(x(gain), y) for gain, y in rows if isfinite(gain)], "tone"))
     if effect:
         body.append(line(x(effect.interval.low), 40, x(effect.interval.high), 40, "interval tone"))
         body.append(tag("circle", cx=x(effect.mean), cy=40.0, r=4.0, class_="point tone"))
@@ -104,8 +104,8 @@ def roles_thumbnail(paper: Entry) -> str:
 def tally(classes: Sequence[str], columns: int, label: str) -> str:
     """Return one dot a paper, coloured by class, row by row."""
     pitch = 10
-    dots = [
-        tag("circle", cx=pitch * (i % columns + 0.5), cy=pitch * (i // columns + 0.5), r=3.4, class_=f"paper {name}")
-        for i, name in enumerate(classes)
-    ]
-    return drawing(pitch * columns, pitch * -(-len(classes) // columns), label, *dots)
+    places = defaultdict(list)
+    for i, name in enumerate(classes):
+        places[name].append((pitch * (i % columns + 0.5), pitch * (i // columns + 0.5)))
+    drawn = [dots(own, f"paper {name}") for name, own in places.items()]
+    return drawing(pitch * columns, pitch * -(-len(classes) // columns), label, *drawn)

@@ -269,6 +269,5 @@ def _capital(words: str) -> str:
 def templates() -> Environment:
     """Return the pages of this package; all of them share one style sheet."""
     folder = files("lifelong.lab") / "templates"
-    names = ("page.css", "study.html", "planned.html", "trace.html", "atlas.css", "atlas.html", "atlas.js")
-    pages = {name: (folder / name).read_text(encoding="utf-8") for name in names}
+    pages = {page.name: page.read_text(encoding="utf-8") for page in folder.iterdir() if page.is_file()}
     return Environment(templates=pages, trim_blocks=True, lstrip_blocks=True, undefined_behavior="strict")

@@ -43,6 +43,11 @@ def path(lines: Sequence[Sequence[Point]], class_: str) -> str:
     return tag("path", d="".join(_trace(points) for points in lines), class_=class_)
 
 
+def dots(places: Sequence[Point], class_: str) -> str:
+    """Return a dot at every place, as wide as the stroke of the class: lines of no length with round ends, in one path."""
+    return tag("path", d="".join(f"M{_short(x)} {_short(y)}h0" for x, y in places), class_=f"dots {class_}")
+
+
 def drawing(width: float, height: float, label: str, *content: str) -> str:
     """Return a picture that scales to the width of its place and reads its label aloud."""
     box = f"0 0 {_short(width)} {_short(height)}"

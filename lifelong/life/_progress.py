@@ -28,6 +28,7 @@ class Moment(NamedTuple):
 
 
 Progress = Callable[[Moment], None]
+"""What is called now and then while a life goes on."""
 
 
 class OnStderr:

@@ -74,3 +74,4 @@ class EpsilonGreedy(eqx.Module):
 
 
 Policy = Categorical | Gaussian | EpsilonGreedy
+"""How actions are distributed, as a model of an agent says it."""

@@ -1,7 +1,8 @@
 """Where experience comes from. Names are loaded when first used, so that looking for data never waits for JAX."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lifelong._lazily import lazily
 
 if TYPE_CHECKING:
     from ._account import Account as Account
@@ -191,9 +192,4 @@ _HOMES = {
     "_world": ("Pages", "World"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f".{home}", __name__), name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+__getattr__, __dir__ = lazily(__name__, _HOMES)

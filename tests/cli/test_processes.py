@@ -5,6 +5,7 @@ import shlex
 import signal
 import time
 
+import pytest
 import tiny_study
 import xarray as xr
 
@@ -53,6 +54,7 @@ def test_a_run_goes_on_after_ctrl_c(cli, tmp_path, folder_of, process):
         xr.testing.assert_identical(stored.drop_attrs(), whole.drop_attrs())
 
 
+@pytest.mark.slow
 def test_a_real_study_goes_on_after_ctrl_c(tmp_path, process):
     """Two arms that share a program; the second process finds it among the compiled ones."""
     words = ["-m", "lifelong", "run", "refresh-learning", "--budget", "smoke", "--arms", "finetune,er"]

@@ -81,12 +81,12 @@ def test_lives_of_other_code_are_not_shipped(cli, as_json, tmp_path):
 
 def test_atlas_build(cli, as_json, file, tmp_path):
     code, out, _ = cli(f"atlas build --out {tmp_path / 'site'}")
-    assert code == 0 and f"{len(catalogue()) + 1} pages" in out
+    assert code == 0 and f"{len(catalogue()) + 2} pages" in out
     index = (tmp_path / "site" / "index.html").read_text()
     assert all(f'id="{paper.slug}"' in index for paper in catalogue())
     assert "Replay forgets less." in (tmp_path / "site" / "studies" / f"{STUDY}.html").read_text()
     sizes = as_json(f"atlas build --out {tmp_path / 'site'}")["bytes"]
-    assert len(sizes) == len(catalogue()) + 1 and max(sizes.values()) < 300_000
+    assert len(sizes) == len(catalogue()) + 2 and max(sizes.values()) < 300_000
 
 
 def test_the_atlas_leaves_out_what_its_study_has_outgrown(cli, as_json, file, tmp_path):

@@ -98,6 +98,7 @@ class RoundByRound(_live.Pace):
         self.steps = 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_the_same_call_again_end_like_a_whole_life(place, tmp_path, monkeypatch):
     """With the learner that chooses how to sample; its answers are judged by their texts."""
     monkeypatch.setattr(_live, "Pace", RoundByRound)
@@ -134,6 +135,7 @@ def test_what_is_chosen_by_is_neither_taught_nor_held_out(place):
     assert (len(less), len(chosen), len(held)) == (29, 4, 4)
 
 
+@pytest.mark.slow
 def test_the_best_model_is_never_worse_than_the_first(place):
     world = ProblemFile(place / "problems.jsonl", f"{place / 'my.py'}:check", answer_length=2, lexicon=WORDS)
     model = LanguageModel(len(WORDS), **SIZES, key=jax.random.key(0))

@@ -16,7 +16,8 @@ PAGES = [
     "nouns.html",
     "recipes.html",
     "guide/verdicts.html",
-    "reference/memory.html",
+    "reference/learners/index.html",
+    "reference/memory/anchors.html",
     "decisions/index.html",
 ]
 
@@ -50,7 +51,7 @@ class Links(HTMLParser):
 
 def test_every_page_is_small_and_leads_somewhere(site):
     pages = sorted(site.rglob("*.html"))
-    assert len(pages) > 140 and max(page.stat().st_size for page in pages if page.name != "genindex.html") < 300_000
+    assert len(pages) > 400 and max(page.stat().st_size for page in pages if page.name != "genindex.html") < 300_000
     for page in pages:
         links = Links(page)
         assert not [one for one in links.loads if "//" in one], page

@@ -81,6 +81,7 @@ def credited():
     return learner, lived(learner, 60)
 
 
+@pytest.mark.slow
 def test_tokens_are_weighed_by_a_judge_that_learns_first(credited):
     """The reward of the circle is 0.5 for half an answer: only more than that is right."""
     learner, life = credited

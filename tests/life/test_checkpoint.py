@@ -168,6 +168,7 @@ def wait_for(path: Path, child: subprocess.Popen, newer_than: float = 0.0) -> No
         time.sleep(0.005)
 
 
+@pytest.mark.slow
 def test_a_life_killed_at_random_moments_ends_as_an_uninterrupted_one(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     uninterrupted = start(whole)
