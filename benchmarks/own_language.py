@@ -20,7 +20,7 @@ import optax
 
 from lifelong.feedback import NextToken
 from lifelong.lab._bases import Unexamined
-from lifelong.learners import GradientLearner, Learner
+from lifelong.learners import GradientLearner, InTurn, Learner
 from lifelong.life import live, silent
 from lifelong.nets import Completion, language_model, sample
 from lifelong.recipe import Recipe
@@ -69,7 +69,7 @@ def main(given: str, seeds: int) -> None:
     adam = Recipe(clipped_adamw, learning_rate=3e-3)
     learner = GradientLearner(Recipe(Completion, net=net), NextToken(), adam, batch=settings["batch"], active="all")
     writer = Writer(net, settings["batch"], settings["new"])
-    train = timed(learner, settings["length"], settings, seeds, settings["length"])
+    train = timed(InTurn(learner), settings["length"], settings, seeds, settings["length"])
     write = timed(writer, settings["prompt"], settings, seeds, settings["new"])
     print(json.dumps({"seeds": seeds, "train": train, "sample": write, "jax": jax.__version__}))
 

@@ -34,6 +34,7 @@ from ._gradient import GradientLearner as GradientLearner
 from ._gradient import GradientState as GradientState
 from ._hebbian import HebbianLearner as HebbianLearner
 from ._hebbian import HebbianState as HebbianState
+from ._in_turn import InTurn as InTurn
 from ._keeping_best import BestState as BestState
 from ._keeping_best import KeepingBest as KeepingBest
 from ._language import next_token_learner as next_token_learner

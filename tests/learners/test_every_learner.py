@@ -25,6 +25,7 @@ from lifelong.learners import (
     GenerativeClassifier,
     GradientLearner,
     HebbianLearner,
+    InTurn,
     KeepingBest,
     MetaSGD,
     MultiTask,
@@ -86,6 +87,7 @@ def images():
 
 DATA = {
     "gradient": (lambda: numbers(model=NET), Split),
+    "gradient, in turn": (lambda: InTurn(numbers(model=NET)), Split),
     "local: counter-current": (
         lambda: numbers(
             model=Recipe(DualNetwork, model=STACK),
