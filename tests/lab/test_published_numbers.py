@@ -176,7 +176,7 @@ def test_the_front_page_has_a_line_a_method_and_counts_what_disagrees():
     outside = compare([95.0, 95.2], sd=0.1)
     unlived = Comparison(anchor=replace(outside.anchor, scenario="class"), ours=None)
     page = as_front_page([outside, unlived])
-    assert "Of 2 published values 1 have been lived again; 0 agree (✓), 1 do not (✗)" in page
+    assert "Of 2 published values 1 have been lived again; 0 agree (✓), 1 does not (✗)" in page
     assert "| T | task | class |\n|---|---:|---:|\n| M | 95.10 / 90.00 ✗ | – / 90.00 |" in page
 
 
