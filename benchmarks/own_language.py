@@ -2,9 +2,9 @@
 
     python benchmarks/own_language.py SETTINGS SEEDS
 
-Both are lives: a `GradientLearner` that learns transcripts, whose lanes learn in turn, and a learner that writes in every step. Prints one line of
-JSON: tokens per second of all seeds together, and per second of a core, from lives of two lengths; and by how much the first
-life took longer.
+Both are lives: a `GradientLearner` that learns transcripts, whose lanes learn in turn, and a learner that writes in every
+step. Prints one line of JSON: tokens per second of all seeds together, and per second of a core, from lives of two lengths;
+and by how much the first life took longer.
 """
 
 import json

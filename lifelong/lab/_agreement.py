@@ -20,9 +20,10 @@ def as_front_page(comparisons: Sequence[Comparison]) -> str:
     """Return what stands in `README.md` between `MARK` and `END`: how many agree, and one line a method."""
     states = [one.state for one in comparisons]
     lived, inside = len(states) - states.count("not measured"), states.count("inside")
+    others = f"{lived - inside} {'does' if lived - inside == 1 else 'do'} not"
     agree = (
-        f"Of {len(states)} published values {lived} have been lived again; {inside} agree (✓), "
-        f"{lived - inside} {'does' if lived - inside == 1 else 'do'} not (✗). Ours / published: accuracy in per cent after the last task; "
+        f"Of {len(states)} published values {lived} have been lived again; {inside} agree (✓), {others} (✗). "
+        "Ours / published: accuracy in per cent after the last task; "
         "for agents, the mean return of the last episodes; for few shots, on characters never met:"
     )
     parts = [MARK, agree]
