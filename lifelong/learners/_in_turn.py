@@ -6,7 +6,6 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from lifelong.errors import BadInput
 from lifelong.feedback import Info
 from lifelong.worlds import World
 
@@ -23,15 +22,9 @@ class InTurn(Learner):
 
     Args:
         learner: who lives.
-
-    Raises BadInput for what is no learner.
     """
 
     learner: Learner
-
-    def __check_init__(self):
-        if not isinstance(self.learner, Learner):
-            raise BadInput(f"what takes turns is a learner, such as GradientLearner(…), not {self.learner!r}")
 
     def __getattr__(self, name: str) -> Any:
         """Return what only this kind of learner has, such as how it solves an episode, for exams that look at it."""

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from lives import quiet_life, remembering, world
 
-from lifelong.errors import BadInput
 from lifelong.exams import Adaptation
 from lifelong.learners import MAML, GradientLearner, InTurn, Regressor
 from lifelong.life import live, silent
@@ -60,8 +59,3 @@ def test_an_exam_finds_what_only_this_kind_of_learner_has():
 def test_what_no_learner_has_is_missed_by_its_name():
     with pytest.raises(AttributeError, match="solv"):
         InTurn(remembering()).solv  # noqa: B018
-
-
-def test_only_learners_take_turns():
-    with pytest.raises(BadInput, match="not 5"):
-        InTurn(5)  # pyright: ignore[reportArgumentType]
