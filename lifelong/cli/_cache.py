@@ -2,7 +2,15 @@
 
 import os
 import sys
+import warnings
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+from ._output import say
+
+UNREADABLE = "Error reading persistent compilation cache entry"
+"""How JAX begins its warning of a compiled program that is damaged, or that another process is writing."""
 
 
 def compile_cache() -> Path:
@@ -23,6 +31,24 @@ def keep_compiled() -> None:
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compile_cache()))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    _explain_unreadable()
+
+
+@cache
+def _explain_unreadable() -> None:
+    """Let one sentence stand for JAX's warnings of compiled programs that it cannot read, which would come with every run."""
+    show = warnings.showwarning
+
+    def explained(message: Warning | str, *where: Any, **more: Any) -> None:
+        if not str(message).startswith(UNREADABLE):
+            return show(message, *where, **more)
+        warnings.filterwarnings("ignore", UNREADABLE)
+        say(
+            f"some compiled programs in {compile_cache()} cannot be read, and are compiled again: a process may have been "
+            "stopped while it wrote them, or is writing them; if this comes again, delete the folder, which loses nothing else"
+        )
+
+    warnings.showwarning = explained
 
 
 BLOCKS = 16

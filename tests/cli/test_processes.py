@@ -11,6 +11,13 @@ import xarray as xr
 
 STUDY, _ = tiny_study.SLUGS
 
+TWO_PROGRAMS = """
+from lifelong.cli._cache import keep_compiled
+keep_compiled()
+import jax
+print(jax.jit(lambda x: 2 * x)(3.0), jax.jit(lambda x: x + 5)(3.0))
+"""
+
 
 def test_python_m_lifelong(process):
     run = process("-m", "lifelong", "cite", "refresh-lerning")
@@ -23,6 +30,24 @@ def test_a_reader_that_has_seen_enough_is_no_error(process):
         assert run.stdout.read(1) == "["
         run.stdout.close()
         assert run.stderr.read() == "" and run.wait(60) == 0
+
+
+def test_one_sentence_tells_of_all_compiled_programs_that_cannot_be_read(process, tmp_path):
+    """JAX itself would warn of each of them in every run, and not say what helps."""
+    kept = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+
+    def compile_two() -> str:
+        with process("-c", TWO_PROGRAMS, **kept) as run:
+            out, err = run.communicate(timeout=60)
+        assert (run.returncode, out) == (0, "6.0 8.0\n")
+        return err
+
+    assert compile_two() == compile_two() == ""
+    programs = list(tmp_path.glob("*-cache"))
+    for program in programs:
+        program.write_bytes(program.read_bytes()[:100])
+    told = compile_two()
+    assert len(programs) > 1 and told.count("\n") == 1 and str(tmp_path) in told and "delete the folder" in told
 
 
 def test_a_run_goes_on_after_ctrl_c(cli, tmp_path, folder_of, process):
