@@ -1,10 +1,8 @@
 """Published numbers beside ours: `anchors show`, `anchors run`. Only `run` waits for JAX."""
 
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from shutil import get_terminal_size
 from typing import Annotated, Any
 
 from lifelong.errors import BadInput, UnknownName
@@ -14,7 +12,7 @@ from lifelong.lab._anchors import Anchor, Comparison, Measured, chosen, compared
 from ._cache import keep_compiled
 from ._options import Command, Out, command_line, option, whole_number
 from ._output import say, show, show_json, table
-from ._progress import CLEAR, saving_first
+from ._progress import Status, saving_first
 
 ACTIONS = ("show", "run")
 
@@ -112,28 +110,28 @@ class Anchors(Command):
 
 
 class Ticker:
-    """Tells how lives of rows get on: on a terminal one line, rewritten in place, elsewhere one line a finished row."""
+    """Tells how lives of rows get on; where there is no terminal, every finished row has a line, too."""
 
     def __init__(self, rows: int):
-        self.rows, self.finished, self.terminal = rows, 0, sys.stderr.isatty()
+        self.rows, self.finished, self.status = rows, 0, Status()
         self.began = time.perf_counter()
 
     def __enter__(self) -> "Ticker":
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._rewrite("")
+        self.status.clear()
 
     def of(self, name: str) -> Any:
         """Return what takes the news of one row."""
-        self._rewrite(f"{self._count()} {name}: compiling")
-        return lambda moment: self._rewrite(f"{self._count()} {name}: {moment}")
+        self.status.show(f"{self._count()} {name}: compiling")
+        return lambda moment: self.status.show(f"{self._count()} {name}: {moment}")
 
     def done(self, one: Comparison, quick: bool) -> None:
         """Say how a row has ended."""
         self.finished += 1
         seconds = time.perf_counter() - self.began
-        if not self.terminal:
+        if not self.status.terminal:
             ours = one.ours
             found = f"{spread(ours.mean, ours.sd)}, published {published(one)}" if ours else ""
             verdict = "" if quick else f": {one.state}"
@@ -141,11 +139,6 @@ class Ticker:
 
     def _count(self) -> str:
         return f"{self.finished}/{self.rows}"
-
-    def _rewrite(self, line: str) -> None:
-        if self.terminal:
-            sys.stderr.write(f"{CLEAR}{line[: get_terminal_size().columns - 1]}")
-            sys.stderr.flush()
 
 
 def _cells(one: Comparison, quick: bool) -> tuple[str, ...]:

@@ -18,9 +18,34 @@ if TYPE_CHECKING:
 
 CLEAR = "\r\x1b[K"
 
+PAUSE = 60.0
+"""Seconds from one line to the next where there is no terminal to rewrite one on."""
+
+
+class Status:
+    """How something gets on, told on standard error: on a terminal in a line that is rewritten, elsewhere in one a minute."""
+
+    def __init__(self):
+        self.terminal, self.said = sys.stderr.isatty(), time.perf_counter()
+
+    def show(self, line: str) -> None:
+        """Show the line, on a terminal as far as it has room, elsewhere if it is time to."""
+        if self.terminal:
+            sys.stderr.write(f"{CLEAR}{line[: get_terminal_size().columns - 1]}")
+            sys.stderr.flush()
+        elif time.perf_counter() >= self.said + PAUSE:
+            self.said = time.perf_counter()
+            say(line)
+
+    def clear(self) -> None:
+        """Take the line away, where there is one."""
+        if self.terminal:
+            sys.stderr.write(CLEAR)
+            sys.stderr.flush()
+
 
 class Ticker:
-    """Takes the news of a run: on a terminal one line, rewritten in place, elsewhere one line a finished arm."""
+    """Takes the news of a run; where there is no terminal, every finished arm has a line, too."""
 
     def __init__(self, study: "Study", arms: Sequence[str]):
         tuned = {name for name in arms if (grid := study.arms[name].tune) and len(grid.values) > 1}
@@ -28,14 +53,14 @@ class Ticker:
         self.lived: dict[str, float] = dict.fromkeys(arms, 0.0)
         self.current: dict[str, str] = {}
         self.done: list[str] = []
-        self.began, self.lock, self.terminal = time.perf_counter(), threading.Lock(), sys.stderr.isatty()
+        self.began, self.lock, self.status = time.perf_counter(), threading.Lock(), Status()
 
     def __enter__(self) -> "Ticker":
-        self._rewrite(f"{self.name}: {len(self.lived)} arms, compiling")
+        self.status.show(f"{self.name}: {len(self.lived)} arms, compiling")
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._rewrite("")
+        self.status.clear()
 
     def __call__(self, arm: str, doing: str, moment: "Moment | None") -> None:
         """Take in what an arm is doing; called from the threads that live them."""
@@ -46,7 +71,7 @@ class Ticker:
                 before = self.lives[arm] - 1 if doing == "living" else 0
                 self.lived[arm] = (before + moment.step / moment.steps) / self.lives[arm]
                 self.current[arm] = f"{arm} {doing} {moment.step}/{moment.steps}{_trouble(moment)}"
-            self._rewrite(self.line())
+            self.status.show(self.line())
 
     def line(self) -> str:
         """Return arms done and in all, what is being lived, and how long it may take."""
@@ -66,15 +91,10 @@ class Ticker:
             del self.lived[arm]  # it says nothing about the pace
         else:
             self.lived[arm] = 1.0
-        if not self.terminal:
+        if not self.status.terminal:
             outcome = "was stored already" if doing == "stored" else "is done"
             seconds = _duration(time.perf_counter() - self.began)
             say(f"{self.name}: {arm} {outcome} ({len(self.done)} of {len(self.lives)} arms, {seconds})")
-
-    def _rewrite(self, line: str) -> None:
-        if self.terminal:
-            sys.stderr.write(f"{CLEAR}{line[: get_terminal_size().columns - 1]}")
-            sys.stderr.flush()
 
 
 @contextmanager

@@ -1,10 +1,8 @@
 """Tracing a practice log: `trace`."""
 
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lifelong.errors import BadInput
@@ -13,7 +11,7 @@ from lifelong.lab._catalogue import catalogue
 from ._cache import keep_compiled
 from ._options import Command, command_line, number, option, whole_number
 from ._output import say, show, show_json, table
-from ._progress import CLEAR
+from ._progress import Status
 from ._stored import run_named
 
 if TYPE_CHECKING:
@@ -138,28 +136,26 @@ class Trace(Command):
 
 
 class Ticker:
-    """Says on standard error how far a trace is: one line rewritten on a terminal, else one a model."""
+    """Tells how far a trace is; where there is no terminal, every finished model has a line, too."""
 
     def __init__(self, models: int):
         self.models, self.examined = models, 0
-        self.began, self.terminal = time.perf_counter(), sys.stderr.isatty()
+        self.began, self.status = time.perf_counter(), Status()
 
     def __enter__(self) -> "Ticker":
         return self
 
     def __exit__(self, *_: Any) -> None:
-        if self.terminal:
-            sys.stderr.write(CLEAR)
+        self.status.clear()
 
     def __call__(self, what: str, done: str) -> None:
         """Take in what has been done."""
         self.examined += done in ("examined", "left out")
         line = f"{self.examined}/{self.models} models · {what} {done} · {time.perf_counter() - self.began:.0f} s"
-        if self.terminal:
-            sys.stderr.write(f"{CLEAR}{line[: get_terminal_size().columns - 1]}")
-            sys.stderr.flush()
-        elif done:
+        if done and not self.status.terminal:
             say(line)
+        else:
+            self.status.show(line)
 
 
 def _show(found: "Found", out: Path, seconds: float) -> None:

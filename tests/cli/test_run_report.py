@@ -144,6 +144,17 @@ def test_what_is_compiled_is_kept_unless_the_user_has_decided(monkeypatch, tmp_p
     assert [os.environ[name] for name in names] == ["0.1", "7"]
 
 
+def test_without_a_terminal_a_long_life_tells_every_minute_how_it_gets_on(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    with Ticker(tiny_study.study(STUDY), ARMS) as ticker:
+        for now[0] in (30.0, 60.0, 90.0, 119.0, 120.0):
+            ticker("finetune", "living", Moment(int(now[0]), 240, now[0], 8, 0))
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"{STUDY}: 0/4 arms · finetune living 60/240 · 15 min 0 s left"
+    assert second == f"{STUDY}: 0/4 arms · finetune living 120/240 · 14 min 0 s left"
+
+
 def test_a_terminal_has_one_line_that_is_rewritten(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with Ticker(tiny_study.study(STUDY), ARMS) as ticker:
