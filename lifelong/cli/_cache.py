@@ -40,15 +40,20 @@ def _explain_unreadable() -> None:
     show = warnings.showwarning
 
     def explained(message: Warning | str, *where: Any, **more: Any) -> None:
-        if not str(message).startswith(UNREADABLE):
-            return show(message, *where, **more)
-        warnings.filterwarnings("ignore", UNREADABLE)
-        say(
-            f"some compiled programs in {compile_cache()} cannot be read, and are compiled again: a process may have been "
-            "stopped while it wrote them, or is writing them; if this comes again, delete the folder, which loses nothing else"
-        )
+        if str(message).startswith(UNREADABLE):
+            _say_unreadable()
+        else:
+            show(message, *where, **more)
 
     warnings.showwarning = explained
+
+
+@cache
+def _say_unreadable() -> None:
+    say(
+        f"some compiled programs in {compile_cache()} cannot be read, and are compiled again: a process may have been "
+        "stopped while it wrote them, or is writing them; if this comes again, delete the folder, which loses nothing else"
+    )
 
 
 BLOCKS = 16

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from lifelong.errors import BadInput, UnknownName
 
 from ._options import Command, option
-from ._output import say, show, show_json, table
-from ._progress import CLEAR
+from ._output import CLEAR, say, show, show_json, table
 
 if TYPE_CHECKING:
     from lifelong.worlds._registry import DataStatus

@@ -39,9 +39,13 @@ def show_json(content: Any) -> None:
     print(json.dumps(_plain(content), indent=1, allow_nan=False))
 
 
+CLEAR = "\r\x1b[K"
+"""What takes a line away that is rewritten on a terminal."""
+
+
 def say(text: str) -> None:
-    """Print a line of news."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a line of news, in the place of what is being rewritten on a terminal."""
+    print(f"{CLEAR if sys.stderr.isatty() else ''}{text}", file=sys.stderr, flush=True)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Collection[str] = ()) -> "Table":

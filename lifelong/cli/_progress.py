@@ -10,13 +10,11 @@ from shutil import get_terminal_size
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ._output import say
+from ._output import CLEAR, say
 
 if TYPE_CHECKING:
     from lifelong.lab import Study
     from lifelong.life import Moment
-
-CLEAR = "\r\x1b[K"
 
 PAUSE = 60.0
 """Seconds from one line to the next where there is no terminal to rewrite one on."""
@@ -106,8 +104,7 @@ def saving_first() -> Iterator[None]:
 
     def stop(number: int, frame: Any) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        clear = CLEAR if sys.stderr.isatty() else ""
-        say(f"{clear}stopping: what is being lived will be saved (Ctrl-C again stops at once and loses it)")
+        say("stopping: what is being lived will be saved (Ctrl-C again stops at once and loses it)")
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, stop)
