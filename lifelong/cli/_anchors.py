@@ -125,7 +125,10 @@ class Ticker:
     def of(self, name: str) -> Any:
         """Return what takes the news of one row."""
         self.status.show(f"{self._count()} {name}: compiling")
-        return lambda moment: self.status.show(f"{self._count()} {name}: {moment}")
+        from lifelong.life import Forecast
+
+        forecast = Forecast()
+        return lambda moment: self.status.show(f"{self._count()} {name}: {forecast(moment)}")
 
     def done(self, one: Comparison, quick: bool) -> None:
         """Say how a row has ended."""

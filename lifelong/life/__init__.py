@@ -11,6 +11,7 @@ from ._life import Result as Result
 from ._live import live as live
 from ._programs import LifeState as LifeState
 from ._programs import Parts as Parts
+from ._progress import Forecast as Forecast
 from ._progress import Moment as Moment
 from ._progress import Progress as Progress
 from ._progress import on_stderr as on_stderr

@@ -22,13 +22,30 @@ class Moment(NamedTuple):
     diverged: int
 
     def __str__(self) -> str:
-        left = self.seconds * (self.steps - self.step) / max(self.step, 1)
         trouble = f", {self.diverged} diverged" if self.diverged else ""
-        return f"step {self.step}/{self.steps} · {self.lanes} lanes{trouble} · {left:.0f} s left"
+        return f"step {self.step}/{self.steps} · {self.lanes} lanes{trouble}"
 
 
 Progress = Callable[[Moment], None]
 """What is called now and then while a life goes on."""
+
+
+class Forecast:
+    """Tells of a life's moments how long the rest will take, at the pace since the first of them.
+
+    What was lived before that moment, or before a checkpoint that the life goes on from, is no part of the pace.
+    """
+
+    def __init__(self):
+        self.first = self.last = Moment(0, 0, 0.0, 0, 0)
+
+    def __call__(self, moment: Moment) -> str:
+        """Return a moment in words, with the time left where a pace is known."""
+        same_life = moment.steps == self.last.steps and moment.step > self.last.step and moment.seconds > self.last.seconds
+        self.first, self.last = self.first if same_life else moment, moment
+        lived = moment.step - self.first.step
+        left = (moment.seconds - self.first.seconds) * (moment.steps - moment.step) / max(lived, 1)
+        return f"{moment} · {left:.0f} s left" if lived else str(moment)
 
 
 class OnStderr:
@@ -37,16 +54,16 @@ class OnStderr:
     """
 
     def __init__(self):
-        self.said = 0.0
+        self.said, self.forecast = 0.0, Forecast()
 
     def __call__(self, moment: Moment) -> None:
         """Show a moment if it is time to."""
-        terminal, done = sys.stderr.isatty(), moment.step == moment.steps
+        terminal, done, line = sys.stderr.isatty(), moment.step == moment.steps, self.forecast(moment)
         self.said = min(self.said, moment.seconds)
         if moment.seconds < PATIENCE or not (terminal or done or moment.seconds >= self.said + PAUSE):
             return
         self.said = 0.0 if done else moment.seconds
-        sys.stderr.write(f"\r\x1b[K{moment}" if terminal else f"{moment}\n")
+        sys.stderr.write(f"\r\x1b[K{line}" if terminal else f"{line}\n")
         if done and terminal:
             sys.stderr.write("\r\x1b[K")
         sys.stderr.flush()

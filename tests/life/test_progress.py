@@ -3,8 +3,7 @@
 import io
 import sys
 
-from lifelong.life import on_stderr
-from lifelong.life._progress import Moment
+from lifelong.life import Forecast, Moment, on_stderr
 
 
 class Terminal(io.StringIO):
@@ -38,3 +37,18 @@ def test_a_life_after_one_that_was_interrupted_starts_anew(monkeypatch):
 def test_a_terminal_has_one_line_that_is_rewritten(monkeypatch):
     shown = said([3.0, 4.0, 5.0], Terminal(), monkeypatch)
     assert "\n" not in shown and shown.count("step ") == 3 and shown.endswith("\r\x1b[K")
+
+
+def test_what_was_lived_before_a_life_went_on_is_no_part_of_its_pace():
+    forecast = Forecast()
+    assert forecast(Moment(1000, 2000, 1.0, 4, 0)) == "step 1000/2000 · 4 lanes"
+    assert forecast(Moment(1010, 2000, 2.0, 4, 1)) == "step 1010/2000 · 4 lanes, 1 diverged · 99 s left"
+    assert forecast(Moment(2000, 2000, 9.0, 4, 1)).endswith(" · 0 s left")
+
+
+def test_another_life_has_a_pace_of_its_own():
+    forecast = Forecast()
+    forecast(Moment(1, 100, 1.0, 4, 0))
+    assert forecast(Moment(50, 100, 50.0, 4, 0)).endswith(" · 50 s left")
+    assert forecast(Moment(60, 100, 1.0, 4, 0)) == "step 60/100 · 4 lanes"
+    assert forecast(Moment(70, 100, 2.0, 4, 0)).endswith(" · 3 s left")
