@@ -41,8 +41,9 @@ class Forecast:
 
     def __call__(self, moment: Moment) -> str:
         """Return a moment in words, with the time left where a pace is known."""
-        same_life = moment.steps == self.last.steps and moment.step > self.last.step and moment.seconds > self.last.seconds
-        self.first, self.last = self.first if same_life else moment, moment
+        last = self.last
+        goes_on = moment.steps == last.steps and moment.step > last.step and moment.seconds > last.seconds
+        self.first, self.last = self.first if goes_on else moment, moment
         lived = moment.step - self.first.step
         left = (moment.seconds - self.first.seconds) * (moment.steps - moment.step) / max(lived, 1)
         return f"{moment} · {left:.0f} s left" if lived else str(moment)
