@@ -32,11 +32,12 @@ class _Slopes(NamedTuple):
 
 def recur(
     given: Float[Array, "length batch gates"], weight: Float[Array, "width gates"]
-) -> tuple[Float[Array, "length batch width"], Float[Array, "batch width"]]:
-    """Return the state before every step and that after the last, h_t = σ(o)·tanh(c_t), c_t = σ(f)·c_{t−1} + σ(i)·tanh(g).
+) -> Float[Array, "length batch width"]:
+    """Return the state before every step, h_t = σ(o)·tanh(c_t), c_t = σ(f)·c_{t−1} + σ(i)·tanh(g).
 
     It starts at h = c = 0; (i, f, g, o) = `given`_t + h_{t−1}·`weight`, four times `width` numbers; `given` is what inputs
-    and biases add up to. The gradient towards the weight is one product over all steps, not one a step.
+    and biases add up to, of which the last step's changes nothing. The gradient towards the weight is one product over all
+    steps, not one a step.
     """
     return _recur(given, weight)
 
@@ -75,39 +76,47 @@ def _squashed(gates: Array) -> Array:
 
 
 @jax.custom_vjp
-def _recur(given: Array, weight: Array) -> tuple[Array, Array]:
+def _recur(given: Array, weight: Array) -> Array:
     def step(state: tuple[Array, Array], now: Array) -> tuple[tuple[Array, Array], Array]:
         return _step(state, now, weight)[0], state[0]
 
-    (last, _), before = jax.lax.scan(step, _start(given, weight), given)
-    return before, last
+    return jax.lax.scan(step, _start(given, weight), given)[1]
 
 
-def _forward(given: Array, weight: Array) -> tuple[tuple[Array, Array], tuple]:
+def _forward(given: Array, weight: Array) -> tuple[Array, tuple]:
     """Return the states, and what the way back needs; slopes are put in the place of the sums, so that little is moved."""
     (length, batch, _), width = given.shape, len(weight)
 
     def step(t: Array, carry: tuple) -> tuple:
-        state, before, slopes = carry
-        after, gates = _step(state, _at(slopes.gates, t), weight)
-        now = _slopes(gates, state[1])
-        return after, _put(before, state[0], t), jax.tree.map(lambda all_, one: _put(all_, one, t), slopes, now)
+        cell, before, slopes = carry
+        (h, after), gates = _step((_at(before, t), cell), _at(slopes.gates, t), weight)
+        to_sums, past, seen = _slopes(gates, cell)
+        now = _Slopes(_put_each(slopes.gates, to_sums, t), _put(slopes.past, past, t), _put(slopes.seen, seen, t))
+        return after, _put(before, h, t + 1), now
 
+    h, cell = _start(given, weight)
     before, past, seen = (jax.lax.empty((length, batch, width), given.dtype) for _ in range(3))
-    carry = _start(given, weight), before, _Slopes(given, past, seen)
-    (last, _), before, slopes = jax.lax.fori_loop(0, length, step, carry)
-    return (before, last), (before, slopes, weight)
+    carry = cell, _put(before, h, 0), _Slopes(given, past, seen)
+    _, before, slopes = jax.lax.fori_loop(0, length - 1, step, carry)
+    return before, (before, slopes, weight)
 
 
-def _at(values: Array, t: Array) -> Array:
+def _at(values: Array, t: Array | int) -> Array:
     return jax.lax.dynamic_index_in_dim(values, t, keepdims=False)
 
 
-def _put(values: Array, now: Array, t: Array) -> Array:
+def _put(values: Array, now: Array, t: Array | int) -> Array:
     return jax.lax.dynamic_update_index_in_dim(values, now, t, 0)
 
 
-def _slopes(gates: _Gates, cell: Array) -> _Slopes:
+def _put_each(values: Array, parts: tuple[Array, ...], t: Array | int) -> Array:
+    """Return values with parts side by side at t; each is written where it belongs, none is copied."""
+    for place, part in enumerate(parts):
+        values = jax.lax.dynamic_update_slice(values, part[None], (t, 0, place * part.shape[-1]))
+    return values
+
+
+def _slopes(gates: _Gates, cell: Array) -> tuple[tuple[Array, ...], Array, Array]:
     enter, keep, new, show, shown = gates
     to_sums = (
         new * enter * (1 - enter),
@@ -115,23 +124,24 @@ def _slopes(gates: _Gates, cell: Array) -> _Slopes:
         enter * (1 - new**2),
         shown * show * (1 - show),
     )
-    return _Slopes(jnp.concatenate(to_sums, axis=-1), keep, show * (1 - shown**2))
+    return to_sums, keep, show * (1 - shown**2)
 
 
-def _backward(kept: tuple, wanted: tuple[Array, Array]) -> tuple[Array, Array]:
+def _backward(kept: tuple, wanted: Array) -> tuple[Array, Array]:
     before, slopes, weight = kept
     turned, length = weight.T, len(before)
 
     def step(number: Array, carry: tuple) -> tuple:
         to_h, to_c, to_given = carry
-        t = length - 1 - number
+        t = length - 2 - number
         to_c = to_c + to_h * _at(slopes.seen, t)
         now = jnp.concatenate((to_c, to_c, to_c, to_h), axis=-1) * _at(to_given, t)
-        return now @ turned + _at(wanted[0], t), to_c * _at(slopes.past, t), _put(to_given, now, t)
+        return now @ turned + _at(wanted, t), to_c * _at(slopes.past, t), _put(to_given, now, t)
 
-    start = wanted[1], jnp.zeros_like(wanted[1]), slopes.gates
-    to_given = jax.lax.fori_loop(0, length, step, start)[2]
-    return to_given, before.reshape(-1, len(weight)).T @ to_given.reshape(-1, to_given.shape[-1])
+    last = _put(slopes.gates, jnp.zeros_like(slopes.gates[-1]), length - 1)
+    to_given = jax.lax.fori_loop(0, length - 1, step, (wanted[-1], jnp.zeros_like(wanted[-1]), last))[2]
+    states = jnp.transpose(before, (2, 0, 1)).reshape(len(weight), -1)
+    return to_given, states @ to_given.reshape(-1, to_given.shape[-1])
 
 
 _recur.defvjp(_forward, _backward)
@@ -158,9 +168,8 @@ class LSTM(eqx.Module):
         self, x: Float[Array, "length batch inputs"], hold: Bool[Array, "length batch"] | None = None
     ) -> tuple[Float[Array, "length batch width"], Float[Array, "length batch width"]]:
         """Return the state after every step, which steps marked `hold` leave as it was, and what each would make of it."""
-        given = x @ self.inputs + self.bias
         if hold is None:
-            before, last = recur(given, self.recurrent)
-            after = jnp.concatenate([before[1:], last[None]])
+            one_more = jnp.pad(x, ((0, 1), (0, 0), (0, 0)))
+            after = recur(one_more @ self.inputs + self.bias, self.recurrent)[1:]
             return after, after
-        return recur_held(given, self.recurrent, hold)
+        return recur_held(x @ self.inputs + self.bias, self.recurrent, hold)

@@ -58,8 +58,8 @@ def test_lanes_are_examined_on_all_that_is_kept_however_much_at_a_time(at_a_time
     log = practice(students=30)
     (rows,), kept = pieces(log, 200), [np.arange(3, 23), np.arange(1, 30, 3)]
     networks = jax.vmap(lambda key: DKT(width=4).network(log, key=key))(jax.random.split(jax.random.key(0), 2))
-    dealt = _training._dealt(kept, rows, at_a_time)
-    found = _training._examined(networks, jax.tree.map(jnp.asarray, rows), *dealt, jnp.ones((2, 30)))
+    dealt = _training._dealt([kept], rows, at_a_time)
+    found = jax.jit(_training._examined)(networks, jax.tree.map(jnp.asarray, rows), dealt, jnp.ones((2, 30)))
     for lane, own in enumerate(kept):
         network, some = (
             jax.tree.map(lambda leaf, lane=lane: leaf[lane], networks),
@@ -79,6 +79,17 @@ def test_lanes_with_an_axis_are_trained_as_each_alone(log, monkeypatch):
     at_once = DKT(width=4, epochs=2).learn(log, weights, seed=0)
     for one, other in zip(jax.tree.leaves(alone), jax.tree.leaves(at_once), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("batches", [1, 4, 100])
+def test_it_is_the_same_however_many_batches_a_call_takes(log, monkeypatch, batches):
+    """One epoch of five a call, two, or all; a call ends with the epoch in which its lane stops."""
+    weights = (np.arange(12) % 3 != np.arange(3)[:, None]).astype(np.float32)
+    model = DKT(width=4, epochs=5, batch=8, patience=1, learning_rate=0.3)
+    expected = model.learn(log, weights, seed=0)
+    monkeypatch.setattr(_training, "AHEAD", batches)
+    for one, other in zip(jax.tree.leaves(expected), jax.tree.leaves(model.learn(log, weights, seed=0)), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_runs_go_on_in_turns_and_return_in_order(monkeypatch):

@@ -35,7 +35,7 @@ class Recurrent(Network):
         by_time = turned(rows)
         given = self.answers(by_time.skill, by_time.outcome, self.bias)
         if by_time.asks is None:
-            before, _ = recur(given, self.recurrent)
+            before = recur(given, self.recurrent)
         else:
             before = delayed(recur_held(given, self.recurrent, by_time.asks)[0])
         return asked(self.readout, before, by_time.skill).T

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
 from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple
@@ -27,6 +26,9 @@ FEWEST = 10
 
 STEEPEST = 1.0
 """Gradients are scaled down to this norm (Piech et al. 2015 truncate theirs too, section 3.3)."""
+
+AHEAD = 64
+"""Batches of a call, in whole epochs, one at least: a call costs time, and a core changes lanes only between calls."""
 
 STEP, MOST = 8, 64
 """Pieces that are predicted at a time: as many as are kept, in steps that share compiled programs, up to so many."""
@@ -111,6 +113,22 @@ def _split(groups: list[Rows], graded: list[np.ndarray], weight: np.ndarray, see
     return [_Split(own[~out], own[out]) for own, out in zip(usable, apart, strict=True)]
 
 
+class _Dealt(NamedTuple):
+    """Batches of pieces, −1 where there is none, in an array of one size for all; and how many of them are needed."""
+
+    pieces: Int[Array, "passes lanes steps batch"] | np.ndarray
+    steps: Int[Array, ""] | int
+
+
+class _Lesson(NamedTuple):
+    """What lanes are taught from and examined by: data, pieces that are kept apart, weights of students, keys."""
+
+    data: list[Rows]
+    kept: list[_Dealt]
+    weights: Float[Array, "lanes students"]
+    keys: Key[Array, " lanes"]
+
+
 class _Job(NamedTuple):
     """Data and settings that all lanes share, pieces to predict at a time; the lock lets the first lane compile for all."""
 
@@ -122,44 +140,54 @@ class _Job(NamedTuple):
     def run(
         self, network: Any, splits: list[list[_Split]], weights: np.ndarray, seeds: np.ndarray
     ) -> Generator[None, None, Any]:
-        """Train some lanes until all have stopped, an epoch at a time, and return the best network of each."""
-        course, weight = self.course, jnp.asarray(weights, jnp.float32)
-        keys = jnp.stack([jax.random.key(int(seed)) for seed in seeds])
-        lanes = len(seeds)
+        """Train some lanes until all have stopped, a few epochs at a time, and return the best network of each."""
+        course, lanes = self.course, len(seeds)
         moments = jax.vmap(_adam(course.learning_rate).init)(network)
         state = _State(network, moments, network, jnp.full(lanes, jnp.inf, jnp.float32), jnp.zeros(lanes, jnp.int32))
-        kept = [_dealt([split[g].kept for split in splits], rows, self.asked) for g, rows in enumerate(self.data)]
-        for epoch in range(course.epochs):
-            with self.lock if epoch == 0 else nullcontext():
-                for g, rows in enumerate(self.data):
-                    order = [
-                        _shuffled(split[g].learned, (int(s), epoch, g)) for split, s in zip(splits, seeds, strict=True)
-                    ]
-                    dealt = _dealt(order, rows, course.batch)
-                    state = _learned(state, rows, *dealt, weight, keys, epoch, course.learning_rate)
-                lost = sum(
-                    _examined(state.network, rows, *some, weight) for rows, some in zip(self.data, kept, strict=True)
-                )
-                state = _judged(state, lost, course.patience)
-                if bool(jnp.all(state.stale >= course.patience)):
-                    break
+        lesson = _Lesson(
+            self.data,
+            [_dealt([[split[g].kept for split in splits]], rows, self.asked) for g, rows in enumerate(self.data)],
+            jnp.asarray(weights, jnp.float32),
+            jnp.stack([jax.random.key(int(seed)) for seed in seeds]),
+        )
+        ahead = max(1, AHEAD // sum(-(-len(rows.student) // course.batch) for rows in self.data))
+        for first in range(0, course.epochs, ahead):
+            orders = self.orders(splits, seeds, range(first, first + ahead))
+            if first == 0:
+                with self.lock:
+                    state = _taught(state, lesson, orders, (0, 0), course.patience, course.learning_rate)
+            span = first, min(first + ahead, course.epochs)
+            state = _taught(state, lesson, orders, span, course.patience, course.learning_rate)
+            if bool(jnp.all(state.stale >= course.patience)):
+                break
             yield
         if not np.isfinite(state.lowest).all():
             raise BadInput(f"no epoch has a finite loss at learning_rate={course.learning_rate}: try a smaller one")
         return state.best
 
+    def orders(self, splits: list[list[_Split]], seeds: np.ndarray, epochs: range) -> list[_Dealt]:
+        """Return the batches of some epochs, for every group of pieces."""
 
-def _dealt(chosen: list[np.ndarray], rows: Rows, batch: int) -> tuple[Int[Array, "lanes steps batch"], int]:
-    """Return batches of pieces, −1 where there is none, in an array of one size for all, and how many are needed."""
-    total = len(rows.student)
-    out = np.full((len(chosen), -(-total // batch) * batch), -1, np.int32)
-    for lane, own in enumerate(chosen):
-        out[lane, : len(own)] = own
-    return jnp.asarray(out.reshape(len(chosen), -1, batch)), -(-max(map(len, chosen)) // batch)
+        def shuffled(g: int, epoch: int) -> list[np.ndarray]:
+            return [
+                np.random.default_rng((int(seed), epoch, g)).permutation(split[g].learned)
+                for split, seed in zip(splits, seeds, strict=True)
+            ]
+
+        return [
+            _dealt([shuffled(g, epoch) for epoch in epochs], rows, self.course.batch)
+            for g, rows in enumerate(self.data)
+        ]
 
 
-def _shuffled(chosen: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
-    return np.random.default_rng(seed).permutation(chosen)
+def _dealt(chosen: list[list[np.ndarray]], rows: Rows, batch: int) -> _Dealt:
+    """Return pieces, chosen for every pass and lane, in batches."""
+    passes, lanes, total = len(chosen), len(chosen[0]), len(rows.student)
+    out = np.full((passes, lanes, -(-total // batch) * batch), -1, np.int32)
+    for place in np.ndindex(passes, lanes):
+        own = chosen[place[0]][place[1]]
+        out[place][: len(own)] = own
+    return _Dealt(out.reshape(passes, lanes, -1, batch), -(-max(map(len, chosen[0])) // batch))
 
 
 def _adam(rate: Float[Array, ""] | float) -> optax.GradientTransformation:
@@ -185,18 +213,37 @@ def _batch(rows: Rows, index: Int[Array, " batch"], weight: Float[Array, " stude
 
 
 @partial(jax.jit, compiler_options=WIDE)
-def _learned(
+def _taught(
     state: _State,
-    rows: Rows,
-    order: Int[Array, "lanes steps batch"],
-    steps: Int[Array, ""] | int,
-    weights: Float[Array, "lanes students"],
-    keys: Key[Array, " lanes"],
-    epoch: Int[Array, ""] | int,
+    lesson: _Lesson,
+    orders: list[_Dealt],
+    span: tuple[Int[Array, ""] | int, Int[Array, ""] | int],
+    patience: Int[Array, ""] | int,
     rate: Float[Array, ""] | float,
+) -> _State:
+    """Return the state after the epochs of a span, or after that in which the last lane stops."""
+    first, stop = span
+
+    def going(carry: tuple[Array, _State]) -> Array:
+        return (carry[0] < stop) & (carry[1].stale < patience).any()
+
+    def epoch(carry: tuple[Array, _State]) -> tuple[Array, _State]:
+        number, state = carry
+        for rows, order in zip(lesson.data, orders, strict=True):
+            state = _learned(state, rows, order, number - first, lesson, number, rate)
+        exams = zip(lesson.data, lesson.kept, strict=True)
+        lost = jnp.stack([_examined(state.network, rows, kept, lesson.weights) for rows, kept in exams])
+        return number + 1, _judged(state, lost.sum(axis=0), patience)
+
+    return jax.lax.while_loop(going, epoch, (jnp.asarray(first), state))[1]
+
+
+def _learned(
+    state: _State, rows: Rows, order: _Dealt, turn: Array, lesson: _Lesson, epoch: Array, rate: Float[Array, ""] | float
 ) -> _State:
     """Return the state after one pass over the batches of every lane; a batch without pieces changes nothing."""
     adam = _adam(rate)
+    pieces = jax.lax.dynamic_index_in_dim(order.pieces, turn, keepdims=False)
 
     def lane(network: PyTree, moments: PyTree, index: Array, weight: Array, key: Array) -> tuple[PyTree, PyTree]:
         batch, own, count = _batch(rows, index, weight)
@@ -209,21 +256,16 @@ def _learned(
         return jax.tree.map(partial(jnp.where, count > 0), (moved, after), (network, moments))
 
     def step(number: Array, carry: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
-        index = jax.lax.dynamic_index_in_dim(order, number, axis=1, keepdims=False)
+        index = jax.lax.dynamic_index_in_dim(pieces, number, axis=1, keepdims=False)
         fold = jax.vmap(lambda key: jax.random.fold_in(jax.random.fold_in(key, epoch), number))
-        return _over_lanes(lane)(*carry, index, weights, fold(keys))
+        return _over_lanes(lane)(*carry, index, lesson.weights, fold(lesson.keys))
 
-    network, moments = jax.lax.fori_loop(0, steps, step, (state.network, state.moments))
+    network, moments = jax.lax.fori_loop(0, order.steps, step, (state.network, state.moments))
     return state._replace(network=network, moments=moments)
 
 
-@partial(jax.jit, compiler_options=WIDE)
 def _examined(
-    networks: PyTree,
-    rows: Rows,
-    order: Int[Array, "lanes steps batch"],
-    steps: Int[Array, ""] | int,
-    weights: Float[Array, "lanes students"],
+    networks: PyTree, rows: Rows, kept: _Dealt, weights: Float[Array, "lanes students"]
 ) -> Float[Array, "lanes 2"]:
     """Return −Σ ln P(answers) of the pieces in question, and how many answers there were, as they weigh."""
 
@@ -232,13 +274,12 @@ def _examined(
         return jnp.stack([(own * surprise(network.logits(batch), batch)).sum(), count])
 
     def step(number: Array, total: Array) -> Array:
-        index = jax.lax.dynamic_index_in_dim(order, number, axis=1, keepdims=False)
+        index = jax.lax.dynamic_index_in_dim(kept.pieces[0], number, axis=1, keepdims=False)
         return total + _over_lanes(lane)(networks, index, weights)
 
-    return jax.lax.fori_loop(0, steps, step, jnp.zeros((len(weights), 2)))
+    return jax.lax.fori_loop(0, kept.steps, step, jnp.zeros((len(weights), 2)))
 
 
-@jax.jit
 def _judged(state: _State, lost: Float[Array, "lanes 2"], patience: Int[Array, ""] | int) -> _State:
     """Keep what is better than all before it, in lanes that have not stopped."""
     loss = lost[:, 0] / jnp.maximum(lost[:, 1], 1e-6)
