@@ -49,9 +49,11 @@ class Ticker:
         tuned = {name for name in arms if (grid := study.arms[name].tune) and len(grid.values) > 1}
         self.name, self.lives = study.slug, {name: 2 if name in tuned else 1 for name in arms}
         self.lived: dict[str, float] = dict.fromkeys(arms, 0.0)
+        self.first: dict[str, float] = {}
         self.current: dict[str, str] = {}
         self.done: list[str] = []
-        self.began, self.lock, self.status = time.perf_counter(), threading.Lock(), Status()
+        self.began = self.paced = time.perf_counter()
+        self.lock, self.status = threading.Lock(), Status()
 
     def __enter__(self) -> "Ticker":
         self.status.show(f"{self.name}: {len(self.lived)} arms, compiling")
@@ -68,6 +70,7 @@ class Ticker:
             else:
                 before = self.lives[arm] - 1 if doing == "living" else 0
                 self.lived[arm] = (before + moment.step / moment.steps) / self.lives[arm]
+                self._begin(arm)
                 self.current[arm] = f"{arm} {doing} {moment.step}/{moment.steps}{_trouble(moment)}"
             self.status.show(self.line())
 
@@ -78,9 +81,18 @@ class Ticker:
         return f"{self.name}: {' · '.join(parts)}" + (f" · {_duration(left)} left" if left is not None else "")
 
     def seconds_left(self) -> float | None:
-        """Return the time that what is left takes at the pace so far; None before there is a pace."""
-        lived = sum(self.lived.values())
-        return (time.perf_counter() - self.began) * (len(self.lived) - lived) / lived if lived else None
+        """Return the time that what is left takes at the pace since the first news; None before there is a pace.
+
+        What was lived of an arm before its first news, perhaps before an interruption, is no part of the pace.
+        """
+        since = sum(self.lived[arm] - first for arm, first in self.first.items())
+        left = sum(1.0 - lived for lived in self.lived.values())
+        return (time.perf_counter() - self.paced) * left / since if since else None
+
+    def _begin(self, arm: str) -> None:
+        if not self.first:
+            self.paced = time.perf_counter()
+        self.first.setdefault(arm, self.lived[arm])
 
     def _finish(self, arm: str, doing: str) -> None:
         self.current.pop(arm, None)
@@ -88,6 +100,7 @@ class Ticker:
         if doing == "stored":
             del self.lived[arm]  # it says nothing about the pace
         else:
+            self.first.setdefault(arm, 0.0)
             self.lived[arm] = 1.0
         if not self.status.terminal:
             outcome = "was stored already" if doing == "stored" else "is done"

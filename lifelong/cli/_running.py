@@ -175,7 +175,7 @@ class Run(WithConfiguration):
     def _say_how_to_go_on(self, plans: Sequence[Plan]) -> None:
         for plan in plans:
             finished = [arm for arm, missing in plan.missing().items() if not missing]
-            saved = [arm for arm in plan.arms if any((plan.store.folder / "unfinished").glob(f"{arm}.*"))]
+            saved = [arm for arm in plan.arms if any((plan.store.folder / "unfinished").glob(f"{arm}.*.safetensors"))]
             if len(finished) < len(plan.arms):
                 unfinished = f"; unfinished lives are saved of: {', '.join(saved)}" if saved else ""
                 say(f"{plan.study.slug}: {len(finished)} of {len(plan.arms)} arms are finished{unfinished}")

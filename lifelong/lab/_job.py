@@ -100,7 +100,7 @@ class Job:
 
     def _live(self, name: str, seeds: Sequence[int]) -> xr.Dataset:
         arm = self.study.arms[name]
-        with clocked() as clock:
+        with clocked(self.store.seconds(name, seeds)) as clock:
             chosen = self._tuned(name, arm)
             sweep = {arm.tune.path: [chosen]} if arm.tune else {}
             life = self._call(name, arm, seeds, sweep, "living")

@@ -64,7 +64,7 @@ def reproduce(
         return _keep(path, anchor.name, known)
     life_of = f"{anchor.name.replace('/', '.')}.{fingerprint(lived_by, missing)}"
     checkpoint = path.parent / "unfinished" / f"{life_of}.safetensors"
-    with clocked() as clock:
+    with clocked(checkpoint.with_suffix(".seconds.json")) as clock:
         life = _live(plan, missing, checkpoint, progress)
     about = _provenance(lived_by, plan.steps, clock.compiling, clock.total - clock.compiling)
     row = _keep(path, anchor.name, _joined(known, Measured(accuracy=_by_seed(anchor, missing, life), about=about)))

@@ -126,6 +126,10 @@ class Store:
         """Return where an unfinished life of an arm with these seeds is saved."""
         return self.folder / "unfinished" / f"{arm}.{purpose}.{_short(str(list(seeds)))}.safetensors"
 
+    def seconds(self, arm: str, seeds: Sequence[int]) -> Path:
+        """Return where it is noted how long an unfinished arm has taken with these seeds."""
+        return self.folder / "unfinished" / f"{arm}.seconds.{_short(str(list(seeds)))}.json"
+
     def forget(self, arm: str) -> None:
         """Remove what was lived of an arm, finished or not."""
         for path in (self.path(arm), *self.parts(arm), *(self.folder / "unfinished").glob(f"{arm}.*")):

@@ -64,7 +64,7 @@ def test_a_run_goes_on_after_ctrl_c(cli, tmp_path, folder_of, process):
     assert "is done" in first and (run.returncode, out) == (130, "")
     assert "stopping: what is being lived will be saved" in err and "1 of 2 arms are finished" in err
     folder = folder_of(line)
-    assert [path.name.split(".")[0] for path in (folder / "unfinished").iterdir()] == ["no-labels"]
+    assert {path.name.split(".")[0] for path in (folder / "unfinished").iterdir()} == {"no-labels"}
     assert "unfinished lives are saved of: no-labels" in err
     again = err.rsplit("to go on: lifelong ", 1)[1]
     code, _, err = cli(again)

@@ -103,19 +103,26 @@ def test_report_of_what_was_not_lived_says_so_and_makes_no_folder(cli, tmp_path)
     assert not (tmp_path / "runs").exists()
 
 
-def test_time_left_follows_the_share_that_is_lived(monkeypatch):
+def test_time_left_follows_the_pace_since_the_first_news(monkeypatch):
+    """Half of `finetune` was lived before, perhaps yesterday; that `replay` needs a tuning makes its lives halves."""
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     ticker = Ticker(tiny_study.study(STUDY), ARMS)
-    monkeypatch.setattr(time, "perf_counter", lambda: ticker.began + 10)
-    assert ticker.seconds_left() is None
+    now[0] = 10.0
     ticker("finetune", "living", Moment(50, 100, 1.0, 8, 0))
-    assert ticker.seconds_left() == pytest.approx(10 * 3.5 / 0.5)
+    assert ticker.seconds_left() is None
+    now[0] = 20.0
+    ticker("finetune", "living", Moment(75, 100, 1.0, 8, 0))
+    assert ticker.seconds_left() == pytest.approx(10 * 3.25 / 0.25)
+    ticker("replay", "tuning", Moment(25, 100, 1.0, 8, 3))
+    now[0] = 30.0
     ticker("replay", "tuning", Moment(50, 100, 1.0, 8, 3))
-    assert ticker.seconds_left() == pytest.approx(10 * 3.25 / 0.75)
+    assert ticker.seconds_left() == pytest.approx(20 * 3.0 / 0.375)
     assert ticker.line().startswith(
-        f"{STUDY}: 0/4 arms · finetune living 50/100 · replay tuning 50/100, 3 of 8 diverged"
+        f"{STUDY}: 0/4 arms · finetune living 75/100 · replay tuning 50/100, 3 of 8 diverged"
     )
     ticker("joint", "stored", None)
-    assert ticker.seconds_left() == pytest.approx(10 * 2.25 / 0.75)
+    assert ticker.seconds_left() == pytest.approx(20 * 2.0 / 0.375)
     for arm in ("finetune", "replay", "no-labels"):
         ticker(arm, "done", None)
     assert ticker.line() == f"{STUDY}: 4/4 arms · 0 s left"

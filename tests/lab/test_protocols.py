@@ -170,9 +170,11 @@ def test_an_interrupted_row_goes_on(digits, tmp_path):
 
     with pytest.raises(Interrupted):
         reproduce(anchor, digits, [0], tmp_path, progress=stop)
-    (saved,) = (tmp_path / "unfinished").iterdir()
+    spent, saved = sorted((tmp_path / "unfinished").iterdir(), key=lambda path: path.suffix)
+    before = json.loads(spent.read_text())
     steps = []
     ours = reproduce(anchor, digits, [0], tmp_path, progress=lambda moment: steps.append(moment.step))
     assert min(steps) > 4, "it did not go on from the end of the first task"
-    assert not saved.exists()
+    assert not saved.exists() and not spent.exists()
+    assert 0.0 < before["compiling"] <= before["total"] < ours.about["compile_seconds"] + ours.about["run_seconds"]
     assert ours.accuracy == reproduce(anchor, digits, [0], tmp_path / "whole", progress=silent).accuracy

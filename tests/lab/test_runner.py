@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import signal
@@ -309,3 +310,27 @@ def test_time_that_is_spent_compiling_is_counted_once():
         outer(x).block_until_ready()
         time.sleep(0.05)
     assert warm.compiling < 0.02 < warm.total
+
+
+@pytest.mark.parametrize("damaged", [None, "{", "[]", "3", '{"total": "long"}', '{"total": null}'])
+def test_time_before_ctrl_c_is_counted(tmp_path, damaged):
+    """A note that cannot be read counts nothing: no life is lost for it."""
+    noted = tmp_path / "unfinished" / "arm.seconds.json"
+    with pytest.raises(KeyboardInterrupt), clocked(noted):
+        time.sleep(0.05)
+        raise KeyboardInterrupt
+    before = json.loads(noted.read_text())["total"]
+    if damaged:
+        noted.write_text(damaged)
+    began = time.perf_counter()
+    with clocked(noted) as second:
+        time.sleep(0.05)
+    own = time.perf_counter() - began
+    assert not noted.exists()
+    assert second.total >= before + 0.05 >= 0.1 if damaged is None else second.total <= own
+
+
+def test_time_before_a_fault_is_not_noted(tmp_path):
+    with pytest.raises(BadInput), clocked(tmp_path / "noted"):
+        raise BadInput("this arm cannot live")
+    assert not list(tmp_path.iterdir())

@@ -130,7 +130,10 @@ class _Lesson(NamedTuple):
 
 
 class _Job(NamedTuple):
-    """Data and settings that all lanes share, pieces to predict at a time; the lock lets the first lane compile for all."""
+    """Data and settings that all lanes share, pieces to predict at a time; the lock lets the first lane compile for all.
+
+    What it lives under the lock is no epoch, so that no lane waits for epochs of another.
+    """
 
     data: list[Rows]
     course: Course
