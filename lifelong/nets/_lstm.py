@@ -130,8 +130,8 @@ def _slopes(gates: _Gates, cell: Array) -> tuple[tuple[Array, ...], Array, Array
 def _backward(kept: tuple, wanted: Array) -> tuple[Array, Array]:
     """Return the gradients; states are turned in memory before their product, not by it.
 
-    XLA leaves a product whose left side lies across to Eigen, which on several cores packs it twice and then keeps a
-    thread spinning: 2.4 ms of CPU time on two cores for what takes 1.4 on one.
+    XLA leaves a product whose left side lies across to Eigen, which shares it among cores at the price of much more time
+    on all of them together; lanes that have a core each cannot spare it.
     """
     before, slopes, weight = kept
     turned, length = weight.T, len(before)
