@@ -99,6 +99,7 @@ class Ticker:
         self.done.append(arm)
         if doing == "stored":
             del self.lived[arm]  # it says nothing about the pace
+            self.first.pop(arm, None)
         else:
             self.first.setdefault(arm, 0.0)
             self.lived[arm] = 1.0

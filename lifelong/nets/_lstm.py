@@ -36,8 +36,8 @@ def recur(
     """Return the state before every step, h_t = σ(o)·tanh(c_t), c_t = σ(f)·c_{t−1} + σ(i)·tanh(g).
 
     It starts at h = c = 0; (i, f, g, o) = `given`_t + h_{t−1}·`weight`, four times `width` numbers; `given` is what inputs
-    and biases add up to, of which the last step's changes nothing. The gradient towards the weight is one product over all
-    steps, not one a step.
+    and biases add up to, in one step or more, and that of the last step changes nothing. The gradient towards the weight is
+    one product over all steps, not one a step.
     """
     return _recur(given, weight)
 

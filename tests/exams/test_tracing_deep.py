@@ -83,13 +83,22 @@ def test_lanes_with_an_axis_are_trained_as_each_alone(log, monkeypatch):
 
 @pytest.mark.parametrize("batches", [1, 4, 100])
 def test_it_is_the_same_however_many_batches_a_call_takes(log, monkeypatch, batches):
-    """One epoch of five a call, two, or all; a call ends with the epoch in which its lane stops."""
+    """One epoch of seven a call, two, or all; a call ends with the epoch in which its lane stops, at the first worse one."""
+    stale, taught = [], _training._taught
+
+    def watched(*given):
+        state = taught(*given)
+        stale.append(int(state.stale[0]))
+        return state
+
     weights = (np.arange(12) % 3 != np.arange(3)[:, None]).astype(np.float32)
-    model = DKT(width=4, epochs=5, batch=8, patience=1, learning_rate=0.3)
+    model = DKT(width=4, epochs=7, batch=8, patience=1, learning_rate=0.3)
     expected = model.learn(log, weights, seed=0)
     monkeypatch.setattr(_training, "AHEAD", batches)
+    monkeypatch.setattr(_training, "_taught", watched)
     for one, other in zip(jax.tree.leaves(expected), jax.tree.leaves(model.learn(log, weights, seed=0)), strict=True):
         np.testing.assert_array_equal(one, other)
+    assert max(stale) == 1, "no lane stopped, or one went on after that"
 
 
 def test_runs_go_on_in_turns_and_return_in_order(monkeypatch):
