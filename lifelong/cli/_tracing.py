@@ -1,7 +1,7 @@
 """Tracing a practice log: `trace`."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 MOST = 200_000
 """Rows that are kept of a larger log."""
+
+OF_FILES = ("student", "skill", "item", "outcome", "time", "attempt", "separator", "layout", "time_unit", "encoding")
+OF_RUNS = ("exam", "attempts", "pass_mark")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,9 @@ class Trace(Command):
     outcome: Annotated[str, option("the column of outcomes", metavar="COLUMN")] = ""
     time: Annotated[str, option("the column of times", metavar="COLUMN")] = ""
     attempt: Annotated[str, option("the column that identifies attempts", metavar="COLUMN")] = ""
+    separator: Annotated[
+        str | None, option("what stands between the skills of a cell; '' for nothing", metavar="MARK")
+    ] = None
     layout: Annotated[str | None, option("the public layout, where it is not recognised", metavar="NAME")] = None
     time_unit: Annotated[str | None, option("the unit of times that are numbers", metavar="UNIT")] = None
     encoding: Annotated[str | None, option("the encoding of a CSV file", metavar="NAME")] = None
@@ -77,7 +83,7 @@ class Trace(Command):
             found = _trace.trace(log, names, folds=self.folds, seed=self.seed, news=news)
             _trace_report.report(found, out, command_line(self, "trace"))
         if self.json:
-            show_json(_plain(found, out))
+            show_json(_plain(found, out) | ({"anchors": _anchors(found)[1]} if self.anchors else {}))
         else:
             _show(found, out, time.perf_counter() - began)
             if self.anchors:
@@ -100,7 +106,8 @@ class Trace(Command):
         """Return where the report goes, after making sure that it can be written."""
         from lifelong.life import check_writable
 
-        stem = Path(self.log).resolve().name.split(".")[0] or "log"
+        path = Path(self.log)
+        stem = (path if path.is_fifo() else path.resolve()).name.split(".")[0] or "log"
         out = self.out or Path(f"{stem}-trace.html")
         check_writable(out)
         return out
@@ -115,10 +122,18 @@ class Trace(Command):
             return None
         return run_named(slug, name, None)
 
+    def _refuse(self, options: tuple[str, ...], what: str) -> None:
+        """Raise BadInput where options are given that are not for this kind of log."""
+        usual = {setting.name: setting.default for setting in fields(self)}
+        if given := [name for name in options if getattr(self, name) != usual[name]]:
+            raise BadInput(f"--{given[0].replace('_', '-')} is for {what}, and {self.log} is none: leave it out")
+
     def _read(self) -> "PracticeLog":
         from lifelong.worlds import practice_log
 
-        if run := self._run():
+        run = self._run()
+        self._refuse(OF_FILES if run else OF_RUNS, "a file of practice" if run else "a stored run")
+        if run:
             from lifelong.lab._practised import practice_of_run
 
             return practice_of_run(run, self.exam, attempts=self.attempts, pass_mark=self.pass_mark)
@@ -132,6 +147,7 @@ class Trace(Command):
             seed=self.seed,
             encoding=self.encoding,
             time_unit=self.time_unit,
+            separator=self.separator,
         )
 
 
@@ -183,6 +199,10 @@ def _show(found: "Found", out: Path, seconds: float) -> None:
     whose = (
         "held-out students" if len(found.log.students) > 1 else "the rows it was fitted to, for there is one student"
     )
+    if found.likelier:
+        whose += f", of those whose control held ({', '.join(found.likelier)} did better, but not fairly)"
+    elif not found.examined[found.best].control.passed:
+        whose += ", though no control held"
     pairs = "" if no_pairs(found.log) else f"; {len(found.edges)} pairs of skills stand out as prerequisites"
     print(f"likeliest on {whose}: {found.best}{pairs}")
     print(f"report: {out} ({seconds:.0f} s)")
@@ -190,19 +210,34 @@ def _show(found: "Found", out: Path, seconds: float) -> None:
 
 def _show_anchors(found: "Found") -> None:
     """Print published AUCs on the file, known by its layout, beside ours."""
-    from lifelong.lab._tracing_anchors import tracing_anchors
+    sentence, rows = _anchors(found)
+    if rows:
+        cells = [
+            (row["row"], f"{row['published']:g}", row["ours"] and f"{row['ours']:.4f}", row["state"]) for row in rows
+        ]
+        show("", table(("row", "published AUC", "ours", "state"), cells))
+    print(sentence)
+
+
+def _anchors(found: "Found") -> tuple[str, list[dict[str, Any]]]:
+    """Return what the published AUCs on the file are of, and how each stands beside ours."""
+    from lifelong.lab._tracing_anchors import WHOLE, tracing_anchors
 
     layout = next((row.layout for row in tracing_anchors() if _is_of(found.log, row.layout)), None)
     if layout is None:
         known = ", ".join(dict.fromkeys(row.layout for row in tracing_anchors()))
-        print(f"there are no published AUCs for this file; there are for: {known}")
-        return
-    ours = {name: one.validation.marks().auc for name, one in found.examined.items()}
+        return f"there are no published AUCs for this file; there are for: {known}", []
+    log, ours = found.log, {name: one.validation.marks().auc for name, one in found.examined.items()}
+    whole = len(log) >= WHOLE and not (log.account and log.account.sampled_out)
     rows = [
-        (row.name, f"{row.auc:g}", f"{ours[row.model]:.4f}" if row.model in ours else "", row.state(ours))
+        {"row": row.name, "published": row.auc, "ours": ours.get(row.model), "state": row.state(ours, whole)}
         for row in tracing_anchors(layout)
     ]
-    show("", table(("row", "published AUC", "ours", "state"), rows))
+    here = "the whole file" if whole else "part of that file, or another log"
+    return (
+        f"published AUCs are of the whole file; {len(log):,} attempts of {len(log.students):,} students are {here}",
+        rows,
+    )
 
 
 def _is_of(log: "PracticeLog", layout: str) -> bool:

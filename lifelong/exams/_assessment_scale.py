@@ -126,7 +126,7 @@ class AssessmentDesign:
         a wrong kind or a design without level or construct.
         """
         try:
-            given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            given = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise BadFile(f"'{path}' cannot be read as a design in TOML: {error}") from error
         return cls(**_typed({"name": Path(path).stem, **given}))

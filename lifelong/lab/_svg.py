@@ -27,10 +27,11 @@ def tag(name: str, *content: str, **attributes: object) -> str:
     return f"<{name}{words}>{inside}</{name}>" if inside else f"<{name}{words}/>"
 
 
-def text(x: float, y: float, words: str, class_: str = "ink", anchor: str = "start") -> str:
-    """Return words at a place; `anchor` is 'start', 'middle' or 'end'."""
+def text(x: float, y: float, words: str, class_: str = "ink", anchor: str = "start", whole: str = "") -> str:
+    """Return words at a place; `anchor` is 'start', 'middle' or 'end', `whole` what is shown where the pointer rests."""
     place = {} if anchor == "start" else {"text_anchor": anchor}
-    return tag("text", escape(words), x=x, y=y, class_=class_, **place)
+    title = [tag("title", escape(whole))] if whole else []
+    return tag("text", escape(words), *title, x=x, y=y, class_=class_, **place)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> str:

@@ -3,9 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass
 
 from lifelong.errors import BadInput, UnknownName
 from lifelong.exams.tracing import (
@@ -37,11 +35,7 @@ News = Callable[[str, str], None]
 
 @dataclass(frozen=True, eq=False)
 class Examined:
-    """A model and how it did: held-out predictions, the control on coin flips, retention, doubts, and the time it took.
-
-    Of a log of one student nothing is held out, and the coin flips it was fitted to may well be told apart: the control's AUC
-    is NaN then.
-    """
+    """A model and how it did: held-out predictions, the control on coin flips, retention, doubts, and the time it took."""
 
     name: str
     validation: Validation
@@ -67,6 +61,13 @@ class Trace:
     curves: list[LearningCurve]
     edges: list[Prerequisite]
     advice: dict[str, list[Advice]]
+
+    @property
+    def likelier(self) -> tuple[str, ...]:
+        """The models that were passed over for their control: likelier than the best of those whose control held."""
+        least = self.examined[self.best].validation.marks().log_likelihood
+        found = {name: one.validation.marks().log_likelihood for name, one in self.examined.items()}
+        return tuple(name for name, value in found.items() if value > least)
 
 
 def trace(
@@ -119,8 +120,6 @@ def _examine(name: str, log: PracticeLog, folds: int, seed: int, news: News) -> 
     doubts = tracer.doubts(tracer.parameters, log.vocabulary)
     retained = retention(validation)
     checked = control(tracer, log, folds=folds, seed=seed)
-    if len(log.students) < 2:
-        checked = replace(checked, auc=np.nan)
     news(name, "examined")
     return Examined(name, validation, checked, retained, doubts, time.perf_counter() - began)
 

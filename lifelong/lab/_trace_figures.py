@@ -23,7 +23,7 @@ PLACE = 660
 
 
 def models_figure(trace: Trace) -> Panel:
-    """Return the AUC of every model: each fold, the mean over folds and its interval, and chance."""
+    """Return the AUC of every model: each fold, that of all of them and its interval, and chance."""
     rows = [_model_row(one, trace) for one in trace.examined.values()]
     if not any(np.isfinite(row.mean) for row in rows):
         return Panel("AUC", "", f"the AUC is undefined: {all_the_same(trace.log)}, so there is nothing to rank")
@@ -97,7 +97,8 @@ def mastery_figure(
     ]
     body.append(tag("path", d="".join(dots), class_="mark"))
     body += [
-        text(left - 5, top + CELL * s + 11, _cut(name, 14), "muted small", "end") for s, name in enumerate(students)
+        text(left - 5, top + CELL * s + 11, short, "muted small", "end", name if short != name else "")
+        for s, (name, short) in enumerate(zip(students, _short(students, 14), strict=True))
     ]
     body += [text(left + CELL * (k + 0.5) - 1, 13, str(n), "muted small", "middle") for k, n in enumerate(numbers)]
     mean = 100 * float(known[practised].mean()) if practised.any() else 0
@@ -166,3 +167,10 @@ def _arrow(start: Point, end: Point) -> str:
 
 def _cut(words: str, most: int) -> str:
     return words if len(words) <= most else words[: most - 1] + "…"
+
+
+def _short(names: Sequence[str], most: int) -> list[str]:
+    """Return names cut at their end, or at their beginning where that keeps more of them apart."""
+    ends = [_cut(name, most) for name in names]
+    beginnings = [name if len(name) <= most else "…" + name[1 - most :] for name in names]
+    return max(ends, beginnings, key=lambda cut: len(set(cut)))

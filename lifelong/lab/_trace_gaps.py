@@ -41,7 +41,7 @@ def _of_intervals(trace: Trace) -> Iterator[str]:
     if len(lacking) > 1:
         yield "there are no intervals: only one fold has graded attempts"
     elif lacking and not all_the_same(trace.log):
-        yield "the AUC has no interval: in some fold of students all outcomes agree"
+        yield "the AUC has no interval: but for one fold of students, all outcomes of each agree"
 
 
 def _of_controls(trace: Trace) -> Iterator[str]:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from minijinja import safe
 
 from lifelong.exams import Interval
-from lifelong.exams.tracing import LearningCurve, auc
+from lifelong.exams.tracing import LearningCurve, Marks
 from lifelong.life import write_atomically
 from lifelong.worlds import PracticeLog
 
@@ -39,6 +39,7 @@ def measures(one: Examined) -> dict[str, Any]:
     return {
         "marks": asdict(one.validation.marks()),
         "intervals": {name: interval and [interval.low, interval.high] for name, interval in intervals.items()},
+        "by_skill": {name: asdict(marks) for name, marks in one.validation.by_skill().items()},
         "control": asdict(one.control) | {"passed": one.control.passed},
         "retention": one.retention and asdict(one.retention),
         "doubts": one.doubts,
@@ -87,12 +88,14 @@ def _span(interval: Interval | None, factor: float = 1, digits: int = 3) -> str:
 
 
 def _signed(value: float, digits: int = 3) -> str:
-    return f"{value:.{digits}f}".replace("-", "−")
+    """Return a number with a proper minus, and none before what is rounded to 0."""
+    return f"{value:z.{digits}f}".replace("-", "−")
 
 
 def _content(trace: Trace, command: str) -> dict[str, Any]:
     """Return all that the page shows."""
     log, best = trace.log, trace.examined[trace.best]
+    marks = best.validation.by_skill()
     numbers = {curve.skill: i + 1 for i, curve in enumerate(trace.curves)}
     known = best.validation.tracer.mastery(log)
     attempts = _attempts(log)
@@ -107,6 +110,8 @@ def _content(trace: Trace, command: str) -> dict[str, Any]:
         "best": trace.best,
         "best_name": best.validation.tracer.name,
         "best_auc": _auc(best),
+        "likelier": trace.likelier,
+        "best_held": best.control.passed,
         "best_error": f"{best.validation.marks().calibration_error:.3f}",
         "folds": len(np.unique(best.validation.fold)),
         "alone": bool(np.all(best.validation.fold < 0)),
@@ -118,7 +123,7 @@ def _content(trace: Trace, command: str) -> dict[str, Any]:
         "doubts": [f"{one.name}: {doubt}" for one in trace.examined.values() for doubt in one.doubts],
         "models": _panel(figures.models_figure(trace)),
         "curves": [_panel(figures.curve_figure(c, numbers[c.skill], trace.best)) for c in trace.curves[:CURVES]],
-        "skills": [_skill(curve, numbers, known, attempts, every, best, log) for curve in trace.curves],
+        "skills": [_skill(curve, numbers, known, attempts, every, marks) for curve in trace.curves],
         "mastery": _panel(_map(trace, known, attempts, numbers)),
         "map_students": min(STUDENTS, len(log.students)),
         "map_skills": min(SKILLS, len(trace.curves)),
@@ -170,7 +175,9 @@ def _control(one: Examined) -> dict[str, Any]:
     if not ranked:
         ranking = "coin flips could not be ranked, for the reason named below"
     else:
-        ranking = f"on coin flips the AUC is {control.auc:.3f}, within {control.band:.3f} of 0.5 by chance"
+        by_chance = abs(control.auc - 0.5) <= control.band
+        far = "which chance may do" if by_chance else f"and chance takes it {control.band:.3f} away at most"
+        ranking = f"on coin flips the AUC is {control.auc:.3f}, {abs(control.auc - 0.5):.3f} away from 0.5, {far}"
     moved = f"no prediction moves by more than {max(control.moved, 1e-12):.0e} with its own or a later answer"
     word = "✗ failed" if not control.passed else "✓ passed" if ranked else "✓ in part"
     return {"passed": control.passed, "word": word, "sentence": f"{one.name}: {ranking}; {moved}"}
@@ -182,12 +189,9 @@ def _skill(
     known: Float[np.ndarray, "students skills"],
     attempts: Int[np.ndarray, "students skills"],
     every: dict[str, int],
-    best: Examined,
-    log: PracticeLog,
+    marks: dict[str, Marks],
 ) -> dict[str, str]:
-    k = every[curve.skill]
-    rows = log.graded & np.any(log.skill == k, axis=1)
-    value = auc(best.validation.p[rows], log.outcome[rows].astype(float))
+    k, own = every[curve.skill], marks[curve.skill]
     there = attempts[:, k] > 0
     return {
         "number": str(numbers[curve.skill]),
@@ -197,7 +201,9 @@ def _skill(
         "first": f"{100 * float(curve.observed[0]):.0f} %",
         "last": f"{100 * float(curve.observed[-1]):.0f} % at attempt {len(curve.observed)}",
         "known": f"{100 * float(known[there, k].mean()):.0f} %" if there.any() else "",
-        "auc": f"{value:.3f}" if np.isfinite(value) else "undefined",
+        "auc": f"{own.auc:.3f}" if np.isfinite(own.auc) else "undefined",
+        "log_likelihood": _signed(own.log_likelihood),
+        "calibration_error": f"{own.calibration_error:.3f}",
     }
 
 

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from lifelong.exams.tracing import MODELS
+
+WHOLE = 100_000
+"""Attempts that each of the public files has at least; a log of fewer is a part of it, or another of the same columns."""
+
 LEAST_BAND = 0.01
 """AUC within which two numbers always agree: what an unspecified detail of a protocol may change."""
 
@@ -33,12 +38,16 @@ class TracingAnchor:
         """How far apart two numbers may be: max(0.01, 3·sd, rounding)."""
         return max(LEAST_BAND, 3 * (self.sd or 0.0), self.rounding)
 
-    def state(self, ours: Mapping[str, float] | None) -> str:
-        """Return how the row stands beside our AUCs by model, None where nobody has the file."""
+    def state(self, ours: Mapping[str, float] | None, whole: bool = True) -> str:
+        """Return how the row stands beside our AUCs by model, on the whole file or not; None where nobody has the file."""
         if ours is None:
             return "needs the file"
+        if self.model not in MODELS:
+            return "not a model here"
         if self.model not in ours:
             return "not measured"
+        if not whole:
+            return "not comparable"
         return "inside" if abs(ours[self.model] - self.auc) <= self.band + self.rounding else "outside"
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 NAMED = 5
 """Rows of each fate that are named by their number."""
 
@@ -51,3 +53,22 @@ class Account:
 def counted(count: int, thing: str) -> str:
     """Return so many things in words, '1 row' or '2,000 rows'."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+class Fates:
+    """Counts rows by what became of them, and keeps the numbers of the first."""
+
+    def __init__(self):
+        self.counts: dict[str, int] = {}
+        self.first: dict[str, list[int]] = {}
+
+    def add(self, why: str, rows: np.ndarray) -> None:
+        """Take in the places of rows, from 0; they are named counting the header as row 1."""
+        if len(rows):
+            self.counts[why] = self.counts.get(why, 0) + len(rows)
+            self.first[why] = sorted([*self.first.get(why, []), *(np.sort(rows)[:NAMED] + 2).tolist()])[:NAMED]
+
+    def all(self) -> tuple[Fate, ...]:
+        """Return them in the order in which they came up first."""
+        order = sorted(self.counts, key=lambda why: self.first[why])
+        return tuple(Fate(why, self.counts[why], tuple(self.first[why])) for why in order)

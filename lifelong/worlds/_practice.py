@@ -85,7 +85,7 @@ class PracticeLog:
         item_codes, item_names = code_names(items)
         student_codes, students = code_names(student)
         times = np.arange(len(item_codes), dtype=np.float64) if time is None else np.asarray(time, np.float64)
-        graded = np.asarray(outcome).astype(np.int64)
+        graded = _grades(outcome)
         names = (students, skills, item_names)
         return cls(student_codes, padded, item_codes, graded, times, *names, time is not None, name)
 
@@ -138,9 +138,10 @@ class PracticeLog:
 
     def code_of(self, student: str) -> int:
         """Return the code of a student; raises UnknownName where there is none of that name."""
-        if student not in self.students:
-            raise UnknownName("student", student, self.students)
-        return self.students.index(student)
+        name = str(student)
+        if name not in self.students:
+            raise UnknownName("student", name, self.students)
+        return self.students.index(name)
 
     def only(self, chosen: Bool[np.ndarray, " students"]) -> "PracticeLog":
         """Return the log of some students, marked True; skills and items keep their codes."""
@@ -166,8 +167,11 @@ class PracticeLog:
         return replace(self, outcome=outcome)
 
     def coin_flips(self, seed: int = 0) -> "PracticeLog":
-        """Return the log with every grade replaced by the toss of a fair coin: nobody can predict better than chance."""
-        tossed = np.random.default_rng(seed).integers(0, 2, len(self))
+        """Return the log with every grade replaced by the toss of a fair coin: nobody can predict better than chance.
+
+        The coins are a stream of their own: students simulated with the same seed know nothing of them.
+        """
+        tossed = np.random.default_rng((seed, *b"coin flips")).integers(0, 2, len(self))
         return self.with_outcomes(np.where(self.graded, tossed, UNGRADED))
 
     def align(self, known: Vocabulary) -> "PracticeLog":
@@ -214,6 +218,19 @@ def _without_repeats(skill: np.ndarray) -> np.ndarray:
     ordered.sort(axis=1)
     ordered = np.where(ordered == np.iinfo(np.int32).max, -1, ordered).astype(np.int32)
     return ordered[:, : max(1, int((ordered >= 0).sum(axis=1).max(initial=1)))]
+
+
+def _grades(outcome: Any) -> Int[np.ndarray, " rows"]:
+    given = np.asarray(outcome)
+    grades = given.astype(np.int64) if given.dtype.kind in "bui" else np.full(given.shape, -2)
+    if given.dtype.kind == "f":
+        grades = np.where(np.isin(given, (-1.0, 0.0, 1.0)), given, -2).astype(np.int64)
+    if (bad := ~np.isin(grades, (-1, 0, 1))).any():
+        row = int(np.argmax(bad))
+        raise BadInput(
+            f"outcome, row {row}: 1, 0 or −1 (ungraded) was expected, not {given[row]!r}: round partial credit"
+        )
+    return grades
 
 
 def _check_shapes(columns: dict[str, np.ndarray]) -> None:

@@ -1,27 +1,32 @@
-"""Files of practice, piece by piece: CSV, Parquet, and EdNet's folder of one file a student."""
+"""Files of practice, piece by piece: CSV and Parquet."""
 
+import atexit
 import csv
 import gzip
 import io
 import lzma
+import math
+import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count, islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lifelong.errors import BadFile, MissingExtra
 
-from ._practice_columns import plain_name
-
 PIECE = 50_000
 """Rows that are read at a time."""
 
 DELIMITERS = (",", "\t", ";", "|")
 WINDOWS = "cp1252"
+WIDE = {"utf-16-le": 1, "utf-16-be": 0}
+"""Encodings of two bytes a letter, and which byte of the first letters is 0 where no byte-order mark tells them."""
+
 LIST = "~~"
 """What separates the skills of one cell in DataShop; lists in Parquet files are joined by it."""
 
@@ -38,6 +43,9 @@ class Piece(NamedTuple):
 
 class PracticeFile:
     """A file of practice with named columns, read in pieces; `encoding` and `remarks` say how."""
+
+    repeated: frozenset[str] = frozenset()
+    """Names that several columns share: their cells are read as lists."""
 
     def __init__(self, path: Path, encoding: str | None = None):
         self.path, self.encoding, self.remarks = path, encoding, []
@@ -56,8 +64,8 @@ class PracticeFile:
 class CSVFile(PracticeFile):
     """Text separated by commas, tabs, semicolons or bars, plain, gzip or xz; the first row names the columns.
 
-    It is read as UTF-8 (or UTF-16 where a byte-order mark says so); where that fails, the reader opens it anew
-    as Windows-1252.
+    It is read as UTF-8 (or UTF-16 where its first bytes say so); where that fails, the reader opens it anew as
+    Windows-1252.
     """
 
     def __init__(self, path: Path, encoding: str | None = None):
@@ -69,23 +77,25 @@ class CSVFile(PracticeFile):
             self.delimiter = max(DELIMITERS, key=text.readline().count)
 
     def names(self) -> list[str]:
-        """Return the first row; raises BadFile where it cannot name columns."""
+        """Return the names in the first row, each once; raises BadFile where it has none."""
+        header = self._header()
+        self.repeated = frozenset(name for name in header if header.count(name) > 1)
+        return list(dict.fromkeys(header))
+
+    def _header(self) -> list[str]:
         with self._reading() as text:
             names = [name.strip() for name in next(csv.reader(text, delimiter=self.delimiter), [])]
         if not names:
             raise BadFile(f"{self.path} is empty: a row of column names was expected")
-        repeated = [name for name in names if names.count(name) > 1]
-        if repeated:
-            raise BadFile(f"{self.path}, row 1: two columns are named '{repeated[0]}'")
         return names
 
     def pieces(self, columns: Sequence[str]) -> Iterator[Piece]:
         """Yield pieces; rows with more or fewer fields than the header has are named, not read."""
-        names = self.names()
-        places = [names.index(column) for column in columns]
+        names = self._header()
+        places = {column: [i for i, name in enumerate(names) if name == column] for column in columns}
         with self._reading() as text:
             blank = _Blank()
-            rows = filter(blank.passes, csv.reader(text, delimiter=self.delimiter))
+            rows = filter(blank.passes, self._rows(text))
             next(rows)
             for first in count(0, PIECE):
                 block = list(islice(rows, PIECE))
@@ -95,8 +105,20 @@ class CSVFile(PracticeFile):
                     return
                 even = np.array([len(fields) == len(names) for fields in block])
                 whole = block if even.all() else [fields for fields in block if len(fields) == len(names)]
-                turned = {names[place]: [fields[place] for fields in whole] for place in places}
+                turned = {column: _cells(whole, own) for column, own in places.items()}
                 yield Piece(turned, first + np.flatnonzero(even), first + np.flatnonzero(~even))
+
+    def _rows(self, text: io.TextIOWrapper) -> Iterator[list[str]]:
+        """Yield the fields of every row; raises BadFile where quotes do not match, for what they swallow is lost."""
+        row = 1
+        try:
+            for row, fields in enumerate(csv.reader(text, delimiter=self.delimiter, strict=True), 2):  # noqa: B007
+                yield fields
+        except csv.Error as error:
+            raise BadFile(
+                f"{self.path}, row {row:,}: a quotation mark opens there, or on a line after it, and is not closed where a "
+                f"field ends ({error}): mend it, or double it within quotes"
+            ) from error
 
     @contextmanager
     def _reading(self) -> Iterator[io.TextIOWrapper]:
@@ -133,6 +155,9 @@ class CSVFile(PracticeFile):
         if mark.startswith((b"\xff\xfe", b"\xfe\xff")):
             self.remarks.append("read as UTF-16, by its byte-order mark")
             return "utf-16"
+        if wide := next((name for name, zero in WIDE.items() if len(mark) == 4 and mark[zero::2] == b"\0\0"), ""):
+            self.remarks.append(f"read as {wide}, for every second byte is 0")
+            return wide
         if mark.startswith(b"\xef\xbb\xbf"):
             self.remarks.append("its byte-order mark was passed over")
         return "utf-8-sig"
@@ -151,6 +176,29 @@ class _Blank:
 
     def __str__(self) -> str:
         return f"{self.lines:,} blank line{'s' if self.lines > 1 else ''} passed over; rows are numbered without them"
+
+
+def copied(pipe: Path) -> Path:
+    """Return a file with what comes through a pipe, which can be read once only; it is gone when Python ends."""
+    folder = TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    file = Path(folder.name) / pipe.name
+    with pipe.open("rb") as source, file.open("wb") as target:
+        shutil.copyfileobj(source, target)
+    return file
+
+
+def is_parquet(path: Path) -> bool:
+    """Return whether a file is called or begins like one of Parquet."""
+    with path.open("rb") as file:
+        return path.suffix.lower() in (".parquet", ".pq") or file.read(4) == b"PAR1"
+
+
+def _cells(rows: Sequence[list[str]], places: Sequence[int]) -> list[str]:
+    """Return one cell a row: that of a place, or what those of several hold."""
+    if len(places) == 1:
+        return [fields[places[0]] for fields in rows]
+    return [LIST.join(filter(None, (fields[place].strip() for place in places))) for fields in rows]
 
 
 def _plain(path: Path) -> Any:
@@ -193,60 +241,6 @@ class ParquetFile(PracticeFile):
 def _text(cell: Any) -> str:
     if cell is None:
         return ""
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
+    if isinstance(cell, float):
+        return "" if math.isnan(cell) else str(int(cell)) if cell.is_integer() else str(cell)
     return LIST.join(map(str, cell)) if isinstance(cell, list | tuple) else str(cell)
-
-
-class EdNetFolder(PracticeFile):
-    """EdNet KT1 as published: a folder with one `u….csv` a student, and `questions.csv` there or in `contents` beside.
-
-    An answer is right where it equals the question's `correct_answer`; skills are the question's tags.
-    """
-
-    def __init__(self, path: Path, encoding: str | None = None):
-        super().__init__(path)
-        self.files = sorted(path.glob("u*.csv"), key=lambda file: (len(file.name), file.name))
-        places = [
-            folder / "questions.csv" for folder in (path, path / "contents", path.parent / "contents", path.parent)
-        ]
-        questions = next((place for place in places if place.is_file()), None)
-        if not self.files or questions is None:
-            lacking = "files u….csv" if not self.files else "questions.csv, there or in `contents` beside it"
-            raise BadFile(f"{path} is no folder of EdNet KT1: it has no {lacking}")
-        self.questions = _by_first(questions, ("question_id", "correct_answer", "tags"))
-
-    def names(self) -> list[str]:
-        """Return the columns that files and questions make together."""
-        return ["user_id", "question_id", "timestamp", "correct", "tags"]
-
-    def pieces(self, columns: Sequence[str]) -> Iterator[Piece]:
-        """Yield one piece for some students at a time."""
-        rows: list[tuple[str, ...]] = []
-        number = 0
-        for last, file in enumerate(self.files, 1):
-            rows += list(self._rows(file))
-            if len(rows) >= PIECE or last == len(self.files):
-                turned = dict(zip(self.names(), map(list, zip(*rows, strict=True)), strict=True))
-                yield Piece({name: turned[name] for name in columns}, np.arange(number, number + len(rows)), NONE)
-                number, rows = number + len(rows), []
-
-    def _rows(self, file: Path) -> Iterator[tuple[str, ...]]:
-        whole = CSVFile(file)
-        for piece in whole.pieces(("timestamp", "question_id", "user_answer")):
-            for moment, question, answer in zip(*piece.columns.values(), strict=True):
-                correct, tags = self.questions.get(question, ("", ""))
-                grade = str(int(answer == correct)) if correct else "no such question"
-                yield file.stem, question, moment, grade, tags.replace(";", LIST)
-
-
-def _by_first(path: Path, columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return first column → the others, of a small CSV file."""
-    file = CSVFile(path)
-    missing = [column for column in columns if column not in map(plain_name, file.names())]
-    if missing:
-        raise BadFile(f"{path} has no column '{missing[0]}'; its columns are: {', '.join(file.names())}")
-    table: dict[str, tuple[str, ...]] = {}
-    for piece in file.pieces(columns):
-        table |= {first: tuple(rest) for first, *rest in zip(*piece.columns.values(), strict=True)}
-    return table

@@ -1,6 +1,6 @@
 """Rows that tell of one attempt become one: further skills are added to it, duplicates are counted."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,8 @@ from ._practice import pad_skills
 
 SEPARATORS = ("~~", ";", "|")
 """What may stand between the skills of one cell; all but the first only where no skill contains a blank."""
+
+MINUTE = 60.0
 
 
 class Rows(NamedTuple):
@@ -52,18 +54,60 @@ class Cells(NamedTuple):
         return self.codes[np.repeat(starts[cell], lengths) + within], lengths
 
 
-def joined(rows: Rows, cells: Cells, timed: bool, identified: bool) -> Joined:
-    """Join rows of one attempt, and name all skills of each.
+class Told(NamedTuple):
+    """What tells attempts of a student apart: columns of `Rows`. `ordered` where the attempt's number gives their order."""
 
-    Rows are of one attempt where student and attempt agree, if attempts are identified; else, if there are times, where
-    student, item, time and outcome do. The first of them counts.
+    by: tuple[str, ...]
+    ordered: bool
+    remarks: tuple[str, ...] = ()
+
+
+def told_apart(rows: Rows, known: Container[str]) -> Told:
+    """Return what tells attempts apart, of a log in which these roles are known.
+
+    An attempt's number, and the item where it has a column of its own: some logs count attempts at every item anew. Else
+    item, time and outcome; but where times are whole minutes and a student has several attempts at some of them, every
+    row is an attempt, and so it is without times.
     """
-    keys = (rows.attempt,) if identified else (rows.item, rows.time, rows.outcome) if timed else (rows.row,)
-    order = np.lexsort((rows.row, *keys, rows.student))
-    rows = rows.take(order)
-    keys = (rows.attempt,) if identified else (rows.item, rows.time, rows.outcome) if timed else (rows.row,)
-    first = np.ones(len(order), bool)
-    first[1:] = np.any([key[1:] != key[:-1] for key in (*keys, rows.student)], axis=0)
+    if "attempt" in known:
+        by = ("attempt", "item") if "item" in known else ("attempt",)
+        anew = "item" in known and _differ(rows, "attempt", ("item",))
+        said = ("attempts are counted for each item anew, so that their numbers give no order",) if anew else ()
+        return Told(by, not anew, said)
+    if "time" not in known:
+        return Told(("row",), False, _doubtful(rows) if "item" in known else ())
+    if np.all(rows.time % MINUTE == 0) and _differ(rows, "time", ("item", "outcome")):
+        said = "times are whole minutes or days, at which students have several attempts: every row is one of its own"
+        return Told(("row",), False, (said, *(_doubtful(rows) if "item" in known else ())))
+    return Told(("item", "time", "outcome"), False)
+
+
+def _differ(rows: Rows, same: str, other: tuple[str, ...]) -> bool:
+    """Return whether some rows of a student agree in one column and not in others."""
+    columns = [rows.student, getattr(rows, same), *(getattr(rows, name) for name in other)]
+    order = np.lexsort(columns[::-1])
+    agrees, *differs = (np.diff(column[order]) for column in (columns[1], *columns[2:]))
+    return bool(np.any((agrees == 0) & (np.diff(rows.student[order]) == 0) & np.any(differs, axis=0)))
+
+
+def _doubtful(rows: Rows) -> tuple[str, ...]:
+    """Say how many rows may tell of the attempt of the row before: they repeat all of it but the skill."""
+    order = np.lexsort((rows.row, rows.student))
+    same = [np.diff(getattr(rows, name)[order]) == 0 for name in ("student", "item", "outcome")]
+    found = int(np.count_nonzero(np.all(same, axis=0) & (np.diff(rows.skill[order]) != 0)))
+    if not found:
+        return ()
+    return (
+        f"{found:,} rows repeat student, item and outcome of the row before with another skill: if they tell of the same "
+        "attempt, models see its answer before they predict it; name the column that identifies attempts (--attempt)",
+    )
+
+
+def joined(rows: Rows, cells: Cells, told: Told) -> Joined:
+    """Join rows of one attempt, of which the first counts, and name all skills of each."""
+    rows = rows.take(np.lexsort((rows.row, *(getattr(rows, name) for name in told.by), rows.student)))
+    first = np.ones(len(rows.row), bool)
+    first[1:] = np.any([np.diff(getattr(rows, name)) != 0 for name in (*told.by, "student")], axis=0)
     owner = np.cumsum(first) - 1
     repeats = _seen_before(owner, rows.skill, first)
     codes, lengths = cells.of(rows.skill)

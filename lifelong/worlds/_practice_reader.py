@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import blake2b
 from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +11,14 @@ import numpy as np
 
 from lifelong.errors import BadFile, BadInput, UnknownName
 
-from ._account import NAMED, Account, Fate
-from ._practice import PracticeLog, code_names
+from ._account import Account, Fate, Fates, counted
+from ._practice import UNGRADED, PracticeLog, code_names
+from ._practice_codes import Codes, draw, in_use
 from ._practice_columns import Columns, Given, find_columns
-from ._practice_files import LIST, WINDOWS, CSVFile, EdNetFolder, ParquetFile, Piece, PracticeFile
-from ._practice_join import Cells, Joined, Rows, joined, split_cells
-from ._practice_values import PARTIAL, UNITS, UNREADABLE, Times, outcome_of
+from ._practice_ednet import EdNetFolder
+from ._practice_files import LIST, WINDOWS, CSVFile, ParquetFile, Piece, PracticeFile, copied, is_parquet
+from ._practice_join import SEPARATORS, Cells, Joined, Rows, Told, joined, split_cells, told_apart
+from ._practice_values import PARTIAL, UNITS, UNREADABLE, Times, number_of, outcome_of
 from ._registry import check
 
 KNOWN = ("lkt",)
@@ -45,7 +46,8 @@ def practice_log(
 
     Outcomes are 1/0, right/wrong, true/false and the like; empty ones and `study` are ungraded. Times are numbers or
     dates; without times the attempt's number gives the order, else the file. Rows of one attempt are joined: those that
-    share student and attempt, or, without an attempt's number, student, item, time and outcome.
+    share student, attempt and item, or, without an attempt's number, student, item, time and outcome, unless times are
+    too coarse to tell attempts apart. What is left to doubt is among the account's remarks.
 
     Args:
         source: where the rows are. Files are read in pieces of 50,000 rows.
@@ -64,6 +66,7 @@ def practice_log(
         raise UnknownName("unit of time", time_unit, UNITS)
     if most is not None and most < 1:
         raise BadInput(f"most={most}: at least one row must be kept")
+    source = copied(Path(source)) if Path(source).is_fifo() else source
     how = _How(columns or {}, layout, most, seed, time_unit, separator)
     try:
         return _Gathered(_opened(source, encoding), how).read()
@@ -81,7 +84,7 @@ def _opened(source: str | os.PathLike[str], encoding: str | None) -> PracticeFil
         raise UnknownName("practice log, file or folder", str(source), KNOWN)
     if path.is_dir():
         return EdNetFolder(path)
-    return (ParquetFile if path.suffix in (".parquet", ".pq") else CSVFile)(path, encoding)
+    return (ParquetFile if path.exists() and is_parquet(path) else CSVFile)(path, encoding)
 
 
 class _How(NamedTuple):
@@ -95,53 +98,15 @@ class _How(NamedTuple):
     separator: str | None
 
 
-class _Fates:
-    """Counts rows by what became of them, and keeps the numbers of the first."""
-
-    def __init__(self):
-        self.counts: dict[str, int] = {}
-        self.first: dict[str, list[int]] = {}
-
-    def add(self, why: str, rows: np.ndarray) -> None:
-        """Take in the places of rows, from 0; they are named counting the header as row 1."""
-        if len(rows):
-            self.counts[why] = self.counts.get(why, 0) + len(rows)
-            self.first[why] = sorted([*self.first.get(why, []), *(np.sort(rows)[:NAMED] + 2).tolist()])[:NAMED]
-
-    def all(self) -> tuple[Fate, ...]:
-        """Return them in the order in which they came up first."""
-        order = sorted(self.counts, key=lambda why: self.first[why])
-        return tuple(Fate(why, self.counts[why], tuple(self.first[why])) for why in order)
-
-
-class _Codes(dict[str, int]):
-    """Gives every new label the next code; blanks around a label do not count."""
-
-    def __init__(self):
-        self.names: list[str] = []
-
-    def __missing__(self, label: str) -> int:
-        name = label.strip()
-        if name != label:
-            self[label] = code = self[name]
-            return code
-        self.names.append(name)
-        self[name] = code = len(self.names) - 1
-        return code
-
-    def of(self, labels: Sequence[str]) -> np.ndarray:
-        """Return the code of every label."""
-        return np.fromiter(map(self.__getitem__, labels), np.int32, len(labels))
-
-
 class _Gathered:
     """The rows of a file, taken in piece by piece."""
 
     def __init__(self, file: PracticeFile, how: _How):
         self.file, self.how = file, how
         self.columns: Columns = find_columns(file.names(), how.columns, how.layout, str(file.path))
-        self.students, self.cells, self.items, self.words = _Codes(), _Codes(), _Codes(), _Codes()
-        self.attempts, self.times, self.fates = _Codes(), Times(how.time_unit), _Fates()
+        _check_repeated(file, self.columns)
+        self.students, self.cells, self.items, self.words = Codes(), Codes(), Codes(), Codes()
+        self.attempts, self.times, self.fates = Codes(), Times(how.time_unit), Fates()
         self.labels: dict[str, str] = {}
         self.parts: list[Rows] = []
         self.draws: list[float] = []
@@ -156,7 +121,18 @@ class _Gathered:
                 self._thin()
         if not self.kept:
             raise BadFile(f"{self._account(0, 0, (), ())}; no row can be used")
+        self._check_outcomes()
         return self._log()
+
+    def _check_outcomes(self) -> None:
+        """Raise BadFile where outcomes are scores, of which 0 or 1 alone would be read."""
+        grades = set(np.concatenate([rows.outcome for rows in self.parts]).tolist()) - {UNGRADED}
+        scores = [word for word in self.words.names if number_of(word) > 1]
+        if len(grades) == 1 and scores:
+            raise BadFile(
+                f"{self._account(self.kept, self.kept, (), ())}; outcomes are scores, such as {scores[0]}, and all others "
+                f"are {grades.pop()}: write 1 where a score counts as right, and 0 where not"
+            )
 
     def _take(self, piece: Piece) -> None:
         """Take in a piece: every row is kept, or set aside for the first reason that holds."""
@@ -219,7 +195,7 @@ class _Gathered:
 
     def _drawn(self, student: np.ndarray, left: np.ndarray) -> np.ndarray:
         """Mark those of the rows left whose students are kept, and count the others."""
-        self.draws += [_draw(name, self.how.seed) for name in self.students.names[len(self.draws) :]]
+        self.draws += [draw(name, self.how.seed) for name in self.students.names[len(self.draws) :]]
         chosen = left if self.share == 1 else left & (np.array(self.draws) < self.share)[student]
         self.sampled_out += int(np.count_nonzero(left) - np.count_nonzero(chosen))
         return chosen
@@ -237,21 +213,26 @@ class _Gathered:
 
     def _log(self) -> PracticeLog:
         rows = Rows(*(np.concatenate(columns) for columns in zip(*self.parts, strict=True)))
-        timed, identified = "time" in self.columns.of, "attempt" in self.columns.of
         cells, separator = split_cells([cell or NO_SKILL for cell in self.cells.names], self.how.separator)
         codes, skills = code_names([skill for cell in cells for skill in cell])
-        made = joined(rows, Cells(codes, np.array([len(cell) for cell in cells])), timed, identified)
-        fates = _Fates()
+        told = told_apart(rows, self.columns.of)
+        made = joined(rows, Cells(codes, np.array([len(cell) for cell in cells])), told)
+        fates = Fates()
         fates.add("as a further skill of the same attempt", made.further)
         fates.add("as its duplicate", made.duplicate)
         kept = made.rows
         account = self._account(
-            len(kept.row), int(np.count_nonzero(kept.outcome >= 0)), fates.all(), self._remarks(kept, separator, made)
+            len(kept.row),
+            int(np.count_nonzero(kept.outcome >= 0)),
+            fates.all(),
+            self._remarks(kept, separator, made, told),
         )
-        student, students = _in_use(kept.student, self.students.names)
-        item, items = _in_use(kept.item, [name or NO_SKILL for name in self.items.names])
-        skill, skills = _in_use(made.skill, list(skills))
-        time = kept.time if timed else np.lexsort((kept.row, kept.attempt)).argsort().astype(np.float64)
+        student, students = in_use(kept.student, self.students.names)
+        item, items = in_use(kept.item, [name or NO_SKILL for name in self.items.names])
+        skill, skills = in_use(made.skill, list(skills))
+        timed = "time" in self.columns.of
+        order = (kept.row, kept.attempt) if told.ordered else (kept.row,)
+        time = kept.time if timed else np.lexsort(order).argsort().astype(np.float64)
         name = self.file.path.name.split(".")[0]
         columns = (student, skill, item, kept.outcome, time, students, skills, items)
         return PracticeLog(*columns, timed=timed, name=name, row=kept.row, account=account)
@@ -268,7 +249,7 @@ class _Gathered:
         name = self.file.path.name
         return Account(name, self.read_rows, attempts, graded, fates, aside, remarks, self.sampled_out)
 
-    def _remarks(self, kept: Rows, separator: str, made: Joined) -> tuple[str, ...]:
+    def _remarks(self, kept: Rows, separator: str, made: Joined, told: Told) -> tuple[str, ...]:
         """Return how the file was understood."""
         roles = ", ".join(f"{role} = {' + '.join(of)}" for role, of in self.columns.of.items())
         unnamed = self.cells.get("", -1)
@@ -277,21 +258,30 @@ class _Gathered:
             f"{self.columns.layout}: {roles}",
             *self.file.remarks,
             *([self.times.way] if self.times.way else ["no time: rows are in the order lived"]),
+            *told.remarks,
             *([f"skills in one cell were split at '{separator}'"] if separator else []),
+            *_unsplit(self.cells.names, separator, self.how.separator),
             *([f"{bare:,} attempts name no skill and are kept under '{NO_SKILL}'"] if bare else []),
             *([f"{made.disagreeing:,} joined rows have another outcome than the first"] if made.disagreeing else []),
         )
 
 
-def _draw(name: str, seed: int) -> float:
-    """Return a number in [0, 1) that belongs to a student and a seed."""
-    return int.from_bytes(blake2b(f"{seed} {name}".encode(), digest_size=6).digest()) / 2**48
+def _check_repeated(file: PracticeFile, columns: Columns) -> None:
+    """Raise BadFile where several columns share the name of one that can only be one."""
+    for role, of in columns.of.items():
+        twice = [column for column in of if column in file.repeated]
+        if twice and role != "skill":
+            raise BadFile(f"{file.path}, row 1: two columns are named '{twice[0]}', and only skills may have several")
 
 
-def _in_use(codes: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return codes in the order of the names that occur, and those names; −1 stays what it is."""
-    used = np.unique(codes[codes >= 0])
-    order, kept = code_names([names[code] for code in used.tolist()])
-    table = np.full(len(names) + 1, -1)
-    table[used] = order
-    return table[codes], kept
+def _unsplit(cells: Sequence[str], used: str, given: str | None) -> list[str]:
+    """Say which cells look like lists of skills and were left whole."""
+    if given is not None:
+        return []
+    left = {mark: sum(mark in cell for cell in cells) for mark in SEPARATORS if mark != used}
+    return [
+        f"{counted(count, 'skill')} with '{mark}' {'was' if count == 1 else 'were'} left whole; if it separates skills, "
+        f"say so (separator='{mark}', or --separator)"
+        for mark, count in left.items()
+        if count
+    ]

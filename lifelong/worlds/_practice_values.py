@@ -20,8 +20,11 @@ PARTIAL, UNREADABLE = 2, 3
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0, "d": 86400.0}
 """Seconds in a unit of time."""
 
+DATES = ("%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y")
+"""Dates whose first number may be a month or a day."""
+
 FORMATS = (
-    *("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%m/%d/%y %H:%M", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M"),
+    *(f"{date}{clock}" for clock in (" %H:%M:%S", " %H:%M", "", " %I:%M:%S %p", " %I:%M %p") for date in DATES),
     *("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d"),
     *("%d-%b-%Y %H:%M:%S", "%a, %d %b %Y %H:%M:%S %z"),
 )
@@ -29,6 +32,9 @@ FORMATS = (
 
 SAMPLE = 1000
 """Words by which the way to read times is chosen."""
+
+UNTOLD = frozenset(("", "na", "n/a", "nan", "nat", "none", "null"))
+"""What stands where no time was kept."""
 
 PLAIN = frozenset("0123456789-:. T")
 """What times without an offset are written in; NumPy reads these, and fast."""
@@ -56,7 +62,8 @@ class Times:
     """Reads times piece by piece, in the one way that suits the first piece best, and remembers which that was.
 
     They are numbers in a unit (the one given, else told by their size, as counts since 1970), ISO 8601, or one of
-    `FORMATS`; the result is in seconds, NaN where a time cannot be read.
+    `FORMATS`; of readings with the month or the day first that suit as well, the one that spans less time. The result is
+    in seconds, NaN where a time cannot be read.
     """
 
     def __init__(self, unit: str | None = None):
@@ -65,7 +72,11 @@ class Times:
 
     def read(self, words: Sequence[str]) -> Float[np.ndarray, " rows"]:
         """Return the seconds of every word."""
-        self.reader = self.reader or self._choose(words)
+        if self.reader is None:
+            told = [word for word in words if word.strip().lower() not in UNTOLD]
+            if not told:
+                return np.full(len(words), np.nan)
+            self.reader = self._choose(told)
         return self.reader(words)
 
     def _choose(self, words: Sequence[str]) -> Reader:
@@ -80,8 +91,19 @@ class Times:
             readers = {"ISO 8601": _iso}
         read = {way: int(np.isfinite(reader(sample)).sum()) for way, reader in readers.items()}
         best = max(read, key=lambda way: read[way])
+        rivals = [way for way in read if read[way] == read[best] > 0 and way.startswith(DATES)]
+        if len(rivals) > 1:
+            best = _likelier(words, *rivals)
         self.way = f"times are read as {best}" if read[best] else "no time could be read"
         return readers[best]
+
+
+def _likelier(words: Sequence[str], *forms: str) -> str:
+    """Return the form that reads more of the words, and of forms that read as many that which spans less time."""
+    once = list(dict.fromkeys(words))
+    seconds = [_formatted(once, form) for form in forms]
+    ranks = [(np.isfinite(read).sum(), -np.ptp(read[np.isfinite(read)])) for read in seconds]
+    return forms[ranks.index(max(ranks))]
 
 
 def _unit_of(size: float) -> str:
@@ -93,14 +115,15 @@ def _numbers(words: Sequence[str]) -> np.ndarray:
     try:
         return _finite(np.array(words, dtype=np.float64))
     except ValueError:
-        return _finite(np.array([_number(word) for word in words]))
+        return _finite(np.array([number_of(word) for word in words]))
 
 
 def _finite(numbers: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
-def _number(word: str) -> float:
+def number_of(word: str) -> float:
+    """Return the number that a word writes, NaN where it is none."""
     try:
         return float(word)
     except ValueError:
@@ -113,7 +136,8 @@ def _iso(words: Sequence[str]) -> np.ndarray:
     if "UTC" in joined:
         words = [word.strip().removesuffix(" UTC") for word in words]
         joined = "".join(words)
-    if set(joined) <= PLAIN and joined.count("-") <= 2 * len(words):
+    dated = sum(bool(word.strip()) for word in words)
+    if set(joined) <= PLAIN and joined.count("-") == 2 * dated:
         try:
             moments = np.array(words, dtype="datetime64[us]")
             return np.where(np.isnat(moments), np.nan, moments.astype(np.float64) / 1e6)

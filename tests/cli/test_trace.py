@@ -38,6 +38,7 @@ def test_json_holds_measures_and_advice(as_json, log, tmp_path):
         ("absent.csv", "there is no such file"),
         ("{log} --models pffa", "no model of practice named 'pffa'; did you mean 'pfa'?"),
         ("{log} --folds 1", "--folds 1: at least 2 are needed"),
+        ("{log} --pass-mark 0.7", "--pass-mark is for a stored run, and"),
         ("{log} --student who", "has no column 'who'; its columns are: student, skill, item, outcome, time"),
         ("{log} --outcome item", "no row can be used"),
         ("{log} --layout piech", "no layout of practice logs named 'piech'"),
@@ -138,11 +139,15 @@ def test_logs_that_cannot_be_traced_are_refused(cli, tmp_path, text, sentence):
     assert code == 2 and sentence in news and "Traceback" not in news
 
 
-def test_published_numbers_stand_beside_ours_where_the_file_is_known(cli, tmp_path):
+def test_published_numbers_stand_beside_ours_where_the_file_is_known(cli, as_json, tmp_path):
     path, page = tmp_path / "2015.csv", f"--models rates,pfa --folds 2 --out {tmp_path / 'page.html'} --anchors"
     rows = [f"{s},{place},{place % 3},{int(place % 2)}" for s in range(6) for place in range(20)]
     path.write_text("\n".join(["user_id,log_id,sequence_id,correct", *rows]))
     shown = cli(f"trace {path} {page}")[1]
-    assert "learner-performance-prediction/assistments-2015/pfa" in shown and "outside" in shown
+    assert "learner-performance-prediction/assistments-2015/pfa" in shown and "not comparable" in shown
+    assert "120 attempts of 6 students are part of that file, or another log" in shown
+    rows_of = {row["row"]: row for row in as_json(f"trace {path} {page}")["anchors"]}
+    assert rows_of["pykt/assistments-2015/dkvmn"]["state"] == "not a model here"
+    assert 0 < rows_of["learner-performance-prediction/assistments-2015/pfa"]["ours"] <= 1
     path.write_text("\n".join(["student,place,skill,outcome", *rows]))
     assert "no published AUCs for this file; there are for: assistments-2015" in cli(f"trace {path} {page}")[1]

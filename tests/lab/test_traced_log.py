@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
 
@@ -6,8 +7,9 @@ import numpy as np
 import pytest
 
 from lifelong.errors import BadInput, UnknownName
-from lifelong.exams.tracing import learning_curves, prerequisites
+from lifelong.exams.tracing import Control, learning_curves, prerequisites
 from lifelong.lab._trace import trace
+from lifelong.lab._trace_figures import mastery_figure
 from lifelong.lab._trace_gaps import gaps
 from lifelong.lab._trace_report import measures, model_rows, report
 from lifelong.worlds import PracticeLog
@@ -137,7 +139,7 @@ def few(students=3, skills=2, outcome=lambda place: place % 3 > 0, days=0):
         (few(students=20, outcome=lambda place: place % 2, days=2), []),
         (
             PracticeLog.of(["a"] * 4 + ["b"] * 4, ["k"] * 8, [1, 0, 1, 0, 1, 1, 1, 1]),
-            ["the AUC has no interval: in some fold", "the log has no times", "only one skill"],
+            ["the AUC has no interval: but for one fold", "the log has no times", "only one skill"],
         ),
     ],
     ids=["one student", "one skill", "all right", "one attempt", "all forgotten", "enough", "one fold right"],
@@ -193,3 +195,26 @@ def test_a_prerequisite_is_what_its_sums_say():
             y.append(outcome[first] - 0.6)
     assert edge.students == len(x)
     assert edge.effect == pytest.approx(np.dot(x, y) / np.dot(x, x))
+
+
+def test_a_likelier_model_that_failed_its_control_is_named(found, tmp_path):
+    best = found.examined[found.best]
+    unfair = replace(
+        best, name="unfair", control=Control(0.9, 0.1, 0.0), validation=replace(best.validation, p=sharper(best))
+    )
+    doubted = replace(found, examined=found.examined | {"unfair": unfair})
+    assert doubted.likelier == ("unfair",) and found.likelier == ()
+    page = report(doubted, tmp_path / "page.html").read_text()
+    assert "of those whose control held (unfair did better, but not fairly" in page
+    assert "0.400 away from 0.5, and chance takes it 0.100 away at most" in page
+
+
+def sharper(one):
+    return np.where(one.validation.log.outcome == 1, 0.9, 0.1)
+
+
+def test_long_names_are_kept_apart(found):
+    names = [f"student-2025-{i:04d}" for i in range(3)]
+    known = np.full((3, 2), 0.5)
+    svg = mastery_figure(known, known > 0, names, [1, 2]).svg
+    assert all(f"…{name[-13:]}" in svg and f"<title>{name}</title>" in svg for name in names)

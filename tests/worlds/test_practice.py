@@ -118,3 +118,9 @@ def test_coin_flips_and_hiding_touch_outcomes_alone():
 def test_an_unknown_student_is_said():
     with pytest.raises(UnknownName, match="there is no student named 'ana'; did you mean 'ann'"):
         columns().code_of("ana")
+
+
+@pytest.mark.parametrize("outcome", [[0.9, 1.0], [1, 2], [float("nan"), 1], ["right", "wrong"]])
+def test_credit_that_is_neither_right_nor_wrong_is_refused(outcome):
+    with pytest.raises(BadInput, match=r"outcome, row [01]: 1, 0 or −1"):
+        PracticeLog.of(["a", "a"], ["k", "k"], outcome)

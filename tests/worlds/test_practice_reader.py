@@ -1,4 +1,6 @@
 import gzip
+import os
+import threading
 
 import numpy as np
 import pytest
@@ -77,7 +79,16 @@ def test_pieces_make_no_difference(tmp_path, monkeypatch, piece):
     ("text", "message"),
     [
         ("", "is empty: a row of column names"),
-        ("a,a\n1,2\n", "two columns are named 'a'"),
+        (
+            "student,student,skill,outcome\na,b,k,1\n",
+            "two columns are named 'student', and only skills may have several",
+        ),
+        ('student,skill,outcome\n"ann,add,1\nbo,add,0\ncy,add,1\n', "row 2: a quotation mark opens there"),
+        ('student,skill,outcome\nann,add,1\nbo,"add,0\ncy,"add",1\n', "row 3: a quotation mark opens there"),
+        (
+            "student,skill,outcome\nann,add,0\nbo,add,100\ncy,add,80\n",
+            "outcomes are scores, such as 100, and all others",
+        ),
         ("who,what\nann,add\n", "has no column for student, outcome, skill or item; its columns are: who, what; name"),
         ("student,skill\nann,add\n", "has no column for outcome; its columns are: student, skill"),
         ("student,skill,outcome\n", "0 rows read = 0 attempts .* no row can be used"),
@@ -239,3 +250,102 @@ def test_outcomes_are_read_as_written(word, code):
 def test_times_are_read_as_written(words, gap):
     read = Times().read([*words, "soon", ""])
     assert read[1] - read[0] == pytest.approx(gap) and np.isnan(read[2:]).all()
+
+
+def test_a_quoted_cell_may_hold_anything(tmp_path):
+    log = practice_log(written(tmp_path, 'student,skill,outcome\nann,"add,\n5"" of it",1\nbo,take 5" of it,0\n'))
+    assert log.skills == ('add,\n5" of it', 'take 5" of it') and len(log) == 2
+
+
+@pytest.mark.parametrize(
+    ("dates", "form", "days"),
+    [
+        ([f"{day}/9/2026" for day in range(1, 13)], "%d/%m/%Y", 11),
+        ([f"9/{day}/2026" for day in range(1, 13)], "%m/%d/%Y", 11),
+        ([f"{1 + day // 12}/{1 + day % 12}/2026" for day in range(300)], "%d/%m/%Y", 358),
+        (["1/2/2026 11:30 PM", "1/3/2026 1:30 AM"], "%m/%d/%Y %I:%M %p", 1 / 12),
+    ],
+)
+def test_of_days_and_months_those_come_first_that_fit(dates, form, days):
+    times = Times()
+    seconds = times.read(dates)
+    assert times.way == f"times are read as {form}" and np.ptp(seconds) == pytest.approx(days * 86400)
+
+
+def test_numbers_are_no_years_and_blanks_decide_nothing():
+    times = Times()
+    assert np.isnan(times.read([""] * 1500)).all()
+    seconds = times.read(["", "NA", *(str(1_600_000_000 + i) for i in range(5))])
+    assert times.way == "times are numbers in s" and np.isnan(seconds[:2]).all() and np.ptp(seconds[2:]) == 4
+
+
+def test_attempts_of_one_day_are_not_duplicates_of_each_other(tmp_path):
+    rows = [f"ann,add,{i % 2},2026-09-{1 + i // 10:02d}" for i in range(40)]
+    log = practice_log(written(tmp_path, "\n".join(["student,skill,outcome,date", *rows])))
+    assert len(log) == 40 and not log.account.joined
+    assert any("whole minutes or days" in remark for remark in log.account.remarks)
+    again = [*rows[:1], *(f"ann,add,1,2026-09-{day:02d}" for day in (3, 3, 4))]
+    log = practice_log(written(tmp_path, "\n".join(["student,skill,outcome,date", *again])))
+    assert len(log) == 3 and log.account.joined[0].why == "as its duplicate"
+
+
+def test_attempts_may_be_counted_for_each_item_anew(tmp_path):
+    rows = [f"ann,k{item},i{item},{attempt},{item % 2}" for attempt in (1, 2, 3) for item in (1, 2)]
+    path = written(tmp_path, "\n".join(["student,skill,item,nth,outcome", *rows]))
+    log = practice_log(path, {"attempt": "nth"})
+    assert len(log) == 6 and log.row.tolist() == list(range(6)) and not log.account.joined
+    assert any("for each item anew" in remark for remark in log.account.remarks)
+
+
+def test_rows_that_may_show_an_answer_before_it_is_asked_are_said(tmp_path):
+    rows = "student,skill,item,outcome\nann,add,i,1\nann,take,i,1\nann,add,j,0\nann,add,j,0\n"
+    assert any(r.startswith("1 rows repeat") for r in practice_log(written(tmp_path, rows)).account.remarks)
+    told = "student,skill,item,outcome,order_id\nann,add,i,1,7\nann,take,i,1,7\nann,add,j,0,8\n"
+    log = practice_log(written(tmp_path, told))
+    assert len(log) == 2 and not any("repeat" in remark for remark in log.account.remarks)
+
+
+def test_cells_left_whole_are_said_and_split_on_request(tmp_path):
+    path = written(tmp_path, "student,skill,outcome\nann,Long division;Two digits,1\nann,Long division,0\n")
+    log = practice_log(path)
+    assert len(log.skills) == 2 and any("1 skill with ';' was left whole" in r for r in log.account.remarks)
+    log = practice_log(path, separator=";")
+    assert log.skills == ("Long division", "Two digits") and not any("left whole" in r for r in log.account.remarks)
+
+
+def test_columns_that_share_a_name_are_skills_of_one_row(tmp_path):
+    text = "Anon Student Id\tTime\tProblem Name\tOutcome\tKC (Default)\tKC (Default)\nann\t1\tp\tCORRECT\tadd\ttake\n"
+    log = practice_log(written(tmp_path, text + "ann\t2\tq\tINCORRECT\tadd\t\n", "tx.txt"))
+    assert log.skills == ("add", "take") and log.skill.tolist() == [[0, 1], [0, -1]]
+
+
+def test_files_are_known_by_what_they_hold(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    table = pyarrow.table({"student": ["a", None], "skill": ["k", "k"], "outcome": [1, 0], "time": [1.5, float("nan")]})
+    for name in ("log.csv", "LOG.PARQUET"):
+        parquet.write_table(table, tmp_path / name)
+        assert len(practice_log(tmp_path / name)) == 1
+    for encoding in ("utf-16-le", "utf-16-be"):
+        log = practice_log(written(tmp_path, GOOD, "wide.csv", encoding))
+        assert len(log) == 3 and f"read as {encoding}, for every second byte is 0" in log.account.remarks
+
+
+def test_a_pipe_is_read_once(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    text = "student,skill,outcome\n" + "".join(f"s{i % 9},caf\xe9,{i % 2}\n" for i in range(20_000))
+    writing = threading.Thread(target=pipe.write_bytes, args=(text.encode("cp1252"),))
+    writing.start()
+    log = practice_log(pipe)
+    writing.join()
+    assert len(log) == 20_000 and log.skills == ("café",) and log.name == "pipe"
+
+
+def test_a_folder_may_hold_empty_files(tmp_path):
+    written(tmp_path, "question_id,correct_answer,tags\nq1,a,1\n", "questions.csv")
+    written(tmp_path, "timestamp,solving_id,question_id,user_answer,elapsed_time\n1565096190868,1,q1,a,9\n", "u1.csv")
+    written(tmp_path, "", "u9.csv")
+    log = practice_log(tmp_path)
+    assert len(log) == 1 and "1 of 2 files are empty" in log.account.remarks

@@ -38,7 +38,8 @@ def open_loop(validation: Validation, known: int = 10, ahead: int = 10) -> OpenL
     p = validation.held_out(lambda parameters: validation.tracer.foresee(parameters, log, place < known))
     asked = log.graded & (place >= known) & (place < known + ahead)
     steps = [asked & (place == known + step) for step in range(ahead)]
-    return OpenLoop(known, mark(p, log, asked), tuple(mark(p, log, step) for step in steps if step.any()))
+    fit = validation.fold[log.student]
+    return OpenLoop(known, mark(p, log, asked, fit), tuple(mark(p, log, step, fit) for step in steps if step.any()))
 
 
 def retention(validation: Validation, gap: float = DAY) -> Marks | None:
@@ -54,7 +55,7 @@ def retention(validation: Validation, gap: float = DAY) -> Marks | None:
     if not asked.any():
         return None
     p = validation.held_out(lambda parameters: validation.tracer.foresee(parameters, log, known))
-    return mark(p, log, asked)
+    return mark(p, log, asked, validation.fold[log.student])
 
 
 def pause(log: PracticeLog, gap: float = DAY) -> tuple[Bool[np.ndarray, " rows"], Bool[np.ndarray, " rows"]]:

@@ -1,14 +1,14 @@
 """What every model of practice can do: one interface for students and networks, shaped like scikit-learn's."""
 
 import warnings
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Float, PyTree
 
-from lifelong.errors import BadInput
+from lifelong.errors import BadInput, UnknownName
 from lifelong.worlds import PracticeLog, Vocabulary
 
 from ._marks import Marks, mark
@@ -90,6 +90,18 @@ class Tracer:
     def name(self) -> str:
         """What the model is called in tables."""
         return type(self).__name__
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the settings by name, as scikit-learn's `clone` and its kin ask for them."""
+        return {setting.name: getattr(self, setting.name) for setting in fields(self) if setting.init}
+
+    def set_params(self: _Tracer, **settings: Any) -> _Tracer:
+        """Change settings; raises UnknownName where there is none of a name."""
+        for name, value in settings.items():
+            if name not in self.get_params():
+                raise UnknownName(f"setting of {self.name}", name, self.get_params())
+            setattr(self, name, value)
+        return self
 
     def fit(self: _Tracer, log: PracticeLog, *, seed: int = 0) -> _Tracer:
         """Fit to all students of a log; warns with `DoubtfulFit` where the outcome is degenerate."""
