@@ -206,7 +206,7 @@ def test_a_likelier_model_that_failed_its_control_is_named(found, tmp_path):
     assert doubted.likelier == ("unfair",) and found.likelier == ()
     page = report(doubted, tmp_path / "page.html").read_text()
     assert "of those whose control held (unfair did better, but not fairly" in page
-    assert "0.400 away from 0.5, and chance takes it 0.100 away at most" in page
+    assert "the AUC is 0.900, beyond the 0.100 that chance takes it from 0.5" in page
 
 
 def sharper(one):
