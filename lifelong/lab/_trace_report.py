@@ -176,7 +176,8 @@ def _control(one: Examined) -> dict[str, Any]:
         ranking = "coin flips could not be ranked, for the reason named below"
     else:
         near = "within" if abs(control.auc - 0.5) <= control.band else "beyond"
-        ranking = f"on coin flips the AUC is {control.auc:.3f}, {near} the {control.band:.3f} that chance takes it from 0.5"
+        chance = f"{near} the {control.band:.3f} that chance takes it from 0.5"
+        ranking = f"on coin flips the AUC is {control.auc:.3f}, {chance}"
     moved = f"no prediction moves by more than {max(control.moved, 1e-12):.0e} with its own or a later answer"
     word = "✗ failed" if not control.passed else "✓ passed" if ranked else "✓ in part"
     return {"passed": control.passed, "word": word, "sentence": f"{one.name}: {ranking}; {moved}"}
