@@ -44,7 +44,17 @@ OPTIONS = {
     "atlas": ["--results", "--out", "--docs"],
     "trace": [
         *("--models", "--folds", "--seed", "--out", "--most", "--student", "--skill", "--item", "--outcome", "--time"),
-        *("--attempt", "--layout", "--time-unit", "--encoding", "--exam", "--attempts", "--pass-mark", "--anchors"),
+        *(
+            "--attempt",
+            "--separator",
+            "--layout",
+            "--time-unit",
+            "--encoding",
+            "--exam",
+            "--attempts",
+            "--pass-mark",
+            "--anchors",
+        ),
     ],
     "data": [],
     "doctor": ["--out"],

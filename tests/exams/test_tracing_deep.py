@@ -1,5 +1,7 @@
 """What the networks are made of, beside slow and plain versions; and students of whom the truth is known."""
 
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -105,6 +107,7 @@ def test_runs_go_on_in_turns_and_return_in_order(monkeypatch):
     def run(number, steps):
         for _ in range(steps):
             begun.append(number)
+            time.sleep(0.1)  # long enough for all to have been handed in before the first goes on
             yield
         if number > 9:
             raise BadInput("ten")
