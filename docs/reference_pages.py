@@ -25,7 +25,6 @@ PACKAGES = (
     "exams",
     "exams.tracing",
     "exams.mechanics",
-    "exams.growth",
     "lab",
     "connect",
 )
