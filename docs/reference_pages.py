@@ -25,6 +25,7 @@ PACKAGES = (
     "exams",
     "exams.tracing",
     "exams.mechanics",
+    "exams.growth",
     "lab",
     "connect",
 )
