@@ -107,7 +107,7 @@ def test_runs_go_on_in_turns_and_return_in_order(monkeypatch):
     def run(number, steps):
         for _ in range(steps):
             begun.append(number)
-            time.sleep(0.1)  # long enough for all to have been handed in before the first goes on
+            time.sleep(0.1)  # until all are handed in
             yield
         if number > 9:
             raise BadInput("ten")

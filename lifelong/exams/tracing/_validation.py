@@ -20,8 +20,8 @@ RANGES = {"log_likelihood": (-np.inf, 0.0)}
 MEASURES = tuple(field.name for field in fields(Marks) if field.name != "attempts")
 
 CHANCE_BAND = 4.0
-"""Standard errors within which the AUC on coin flips counts as ½. Models that read a student's own coins spread up to a
-quarter wider in small logs, so that about one fair evaluation in a thousand falls outside."""
+"""Standard errors within which the AUC on coin flips counts as ½. Areas of models that read a student's own coins spread up
+to a third wider in logs of a few hundred rows, so that a few fair evaluations in a thousand fall outside there."""
 
 
 @dataclass(frozen=True, eq=False)

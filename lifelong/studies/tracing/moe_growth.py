@@ -14,8 +14,8 @@ and is asked what each is worth, by permuting one at a time.
 `margin` is the weakest of three: how far the bias stays below 5 %, coverage above 0.90, and coverage below 0.98. Bias is that
 of the median parameter (of growth means, knots, gate slopes and expert coefficients), the larger of two in the middle; a
 replication counts with its relative error of this parameter, so that the mean over replications is the bias. The
-specification asks for 64 replications. On 64 that were looked at beforehand errors of coefficients were so wide that the
-margin of an unbiased model would be told from 0 in one study of ten; 256 were declared, with which it is in seven of ten.
+specification asks for 64 replications. On others, looked at beforehand, errors of coefficients were so wide that 64 would
+seldom tell the margin of an unbiased model from 0; 256 were declared.
 
 What the first full run showed, which changed nothing here: coverage is 0.935, and the median bias 0.9 %. But the parameter in
 the middle was one of those that scatter most, so that its bias is only known to lie between −5 and 7 %: undecided. Knots and
